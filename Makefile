@@ -1,0 +1,39 @@
+# Two commands for a fresh machine: `make profile` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+IPEX_VENV := .venv-ipex
+IPEX_BIN := $(IPEX_VENV)/bin
+PIP := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: profile test lint test-ipex clean
+
+profile: $(VENV)/.installed
+	$(BIN)/python -m pytest --profile-dnn benchmarks --benchmark-columns=median,iqr,rounds
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# torch first and pinned: a range would fetch the registry's newest build and gigabytes of CUDA with it.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP) -c constraints.txt torch
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[dev,vision]'
+	touch $@
+
+test-ipex: $(IPEX_VENV)/.installed
+	$(IPEX_BIN)/python -m pytest -m ipex tests
+
+$(IPEX_VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(IPEX_VENV)
+	$(IPEX_BIN)/python $(PIP) torch==2.8.0 torchvision==0.23.0 intel-extension-for-pytorch==2.8.0 'setuptools<81'
+	$(IPEX_BIN)/python $(PIP) -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(IPEX_VENV)

@@ -1,0 +1,302 @@
+"""What perfsuite knows, as frozen records, and their JSON.
+
+Times are integer nanoseconds where a clock was read and floats where they are a mean over steps; the
+unit is in the name.  A value that is not known is ``None``, never 0.  All counts and times of an
+:class:`Operator` or a :class:`Primitive` are *per step*: the mean over the profiled steps, because means
+add up (the rows of a ledger sum to its total) and medians do not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, Union
+
+from perfsuite.errors import StoreError
+
+#: Version of the files in a run folder.  Raised whenever a key is added, removed or changes its meaning.
+FORMAT = 1
+
+#: One operator input: its sizes, or a list of sizes for a list of tensors, or ``()`` for a scalar.
+Shape = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Raw timings, none thrown away.
+
+    ``rounds_ns`` is the time of each round, of ``iterations`` calls each (pytest-benchmark loops over
+    functions that are too short for the clock).
+    """
+
+    rounds_ns: tuple[float, ...]
+    iterations: int = 1
+
+    @property
+    def per_step_ns(self) -> tuple[float, ...]:
+        """Time of one call in each round."""
+        return tuple(ns / self.iterations for ns in self.rounds_ns)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A named part of the step, timed without the profiler; one sample a step."""
+
+    name: str
+    samples_ns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A framework operator as the dispatcher sees it; one row per (name, phase, module, shapes)."""
+
+    name: str
+    phase: str | None
+    module: str | None
+    shapes: Shape
+    count: float
+    self_ns: float
+    self_ns_samples: tuple[int, ...]
+    total_ns: float
+    #: FLOPs of all calls in a step; None where no formula is known or a nested row already carries them.
+    flops: float | None = None
+    #: Bytes the operator itself asked PyTorch's CPU allocator for, in a step; None if the pass did not run.
+    allocated_bytes: float | None = None
+    #: Indices into :attr:`Profile.primitives`.
+    primitives: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str | None, str | None, Shape]:
+        """What makes the row unique within a profile."""
+        return (self.name, self.phase, self.module, self.shapes)
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """oneDNN executions that are alike, under one operator row.  ``direction`` is the log's own word."""
+
+    kind: str
+    implementation: str
+    direction: str
+    #: ``"src:f32 wei:f32 dst:f32"``: data type of each tensor that is there.
+    dtypes: str
+    #: ``"src:acdb wei:Acdb32a dst:acdb"``: memory format of each tensor that is there.
+    layouts: str
+    attributes: str
+    algorithm: str
+    problem: str
+    count: float
+    time_ns: float
+    #: Index into :attr:`Profile.operators`; None if the execution could not be joined to one.
+    operator: int | None = None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What makes the row unique within a profile."""
+        return (self.operator, self.kind, self.implementation, self.direction, self.dtypes, self.layouts,
+                self.attributes, self.algorithm, self.problem)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PythonTime:
+    """Measured self time of ranges that are not operators: what Python and the framework cost.
+
+    ``kind`` is ``step``, ``phase``, ``module``, ``autograd`` or ``annotation``.
+    """
+
+    kind: str
+    phase: str | None
+    module: str | None
+    count: float
+    self_ns: float
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """One profiled step's wall time, split.  ``wall_ns`` is read from a clock outside the profiler."""
+
+    wall_ns: float
+    operators_ns: float
+    python_ns: float
+    unattributed_ns: float
+    joined_primitives: float
+    executed_primitives: float
+
+    @property
+    def joined_ratio(self) -> float | None:
+        """Share of the executed primitives that are joined to an operator; None if none was executed."""
+        return self.joined_primitives / self.executed_primitives if self.executed_primitives else None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Resident memory around one step without instrumentation."""
+
+    start_rss_bytes: int
+    #: High-water mark (VmHWM) after it was reset; None where the kernel does not let us reset it.
+    peak_rss_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Everything recorded of one workload.  A pass that did not run leaves its part ``None`` or empty."""
+
+    name: str
+    scale: str | None = None
+    dtype: str | None = None
+    backend: str | None = None
+    samples: Samples | None = None
+    phases: tuple[Phase, ...] = ()
+    operators: tuple[Operator, ...] = ()
+    primitives: tuple[Primitive, ...] = ()
+    python: tuple[PythonTime, ...] = ()
+    ledger: Ledger | None = None
+    memory: Memory | None = None
+    #: Pass → (its median step ÷ the timed median) − 1.
+    overhead: Mapping[str, float] = field(default_factory=dict)
+    passes: tuple[str, ...] = ()
+    #: How many steps each profiled figure is the mean of.
+    steps: int = 0
+    #: How primitives were joined to operators: ``timestamps``, ``markers``, or None if that pass did not run.
+    join: str | None = None
+    #: Timed while other workers of the same session were running.
+    contended: bool = False
+    #: What the reader must know to trust the numbers, a sentence each.
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The machine and the software a run was recorded on."""
+
+    cpu_model: str | None
+    isa: tuple[str, ...]
+    logical_cpus: int
+    physical_cores: int | None
+    usable_cpus: int
+    numa_nodes: int | None
+    governor: str | None
+    ram_bytes: int
+    kernel: str
+    allocator: str
+    python: str
+    omp: Mapping[str, str]
+    torch_threads: int | None = None
+    torch_interop_threads: int | None = None
+    torch: str | None = None
+    torch_commit: str | None = None
+    ipex: str | None = None
+    ipex_commit: str | None = None
+    #: Each copy of oneDNN in the process: version, commit, ISA as its own verbose header names them.
+    onednn: tuple[Mapping[str, str], ...] = ()
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    perfsuite: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A saved pytest session."""
+
+    id: str
+    created: str
+    status: str
+    environment: Environment
+    workloads: tuple[Profile, ...] = ()
+    #: Files of the run that could not be read, with the reason; the rest is still here.
+    problems: tuple[str, ...] = ()
+
+
+# --- JSON ------------------------------------------------------------------------------------------
+
+T = TypeVar("T")
+
+
+def to_json(record: Any) -> Any:
+    """A record as JSON values: dataclasses become objects, tuples become arrays."""
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        return {f.name: to_json(getattr(record, f.name)) for f in dataclasses.fields(record)}
+    if isinstance(record, Mapping):
+        return {str(key): to_json(value) for key, value in record.items()}
+    if isinstance(record, (tuple, list)):
+        return [to_json(item) for item in record]
+    return record
+
+
+def from_json(kind: type[T], data: Any, where: str = "") -> T:
+    """The record of type ``kind`` that ``data`` spells.
+
+    Raises:
+        StoreError: an unknown or missing key, or a value of the wrong type; the message names its path.
+    """
+    return typing.cast(T, _decode(kind, data, where or kind.__name__))
+
+
+def _decode(kind: Any, data: Any, where: str) -> Any:
+    if kind is Any:
+        return _freeze(data)
+    origin = typing.get_origin(kind)
+    if origin in (Union, types.UnionType):
+        if data is None:
+            return None
+        (inner,) = [arg for arg in typing.get_args(kind) if arg is not type(None)]
+        return _decode(inner, data, where)
+    if origin is tuple:
+        if not isinstance(data, list):
+            raise _wrong(where, "an array", data)
+        item = typing.get_args(kind)[0]
+        return tuple(_decode(item, value, f"{where}[{i}]") for i, value in enumerate(data))
+    if origin is Mapping:
+        if not isinstance(data, dict):
+            raise _wrong(where, "an object", data)
+        value_kind = typing.get_args(kind)[1]
+        return {key: _decode(value_kind, value, f"{where}.{key}") for key, value in data.items()}
+    if dataclasses.is_dataclass(kind):
+        return _decode_record(typing.cast(type, kind), data, where)
+    return _decode_scalar(kind, data, where)
+
+
+def _decode_record(kind: type, data: Any, where: str) -> Any:
+    if not isinstance(data, dict):
+        raise _wrong(where, "an object", data)
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = sorted(set(data) - set(fields))
+    if unknown:
+        raise StoreError(f"{where}: unknown key {unknown[0]!r}; it was written by another version of perfsuite")
+    hints = _hints(kind)
+    for name, f in fields.items():
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if required and name not in data:
+            raise StoreError(f"{where}: key {name!r} is missing; the file is damaged")
+    return kind(**{name: _decode(hints[name], value, f"{where}.{name}") for name, value in data.items()})
+
+
+_HINTS: dict[type, dict[str, Any]] = {}
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    # Resolving annotations is slow (it evaluates strings) and a profile has thousands of rows.
+    if kind not in _HINTS:
+        _HINTS[kind] = typing.get_type_hints(kind)
+    return _HINTS[kind]
+
+
+def _decode_scalar(kind: Any, data: Any, where: str) -> Any:
+    if kind is float and isinstance(data, int) and not isinstance(data, bool):
+        return data
+    # bool is an int to Python, but a count that reads `true` is a damaged file.
+    if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
+        raise _wrong(where, kind.__name__, data)
+    return data
+
+
+def _freeze(data: Any) -> Any:
+    return tuple(_freeze(item) for item in data) if isinstance(data, list) else data
+
+
+def _wrong(where: str, expected: str, data: Any) -> StoreError:
+    return StoreError(f"{where}: expected {expected}, found {json.dumps(data, default=str)[:60]}")
