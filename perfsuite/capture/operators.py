@@ -1,0 +1,186 @@
+"""From nested events to the rows of a profile: operators, Python time, and the ledger they add up to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from perfsuite.capture.events import MEMORY_EVENT, Event, Node, Tree, build_tree, normalise_names, split_steps
+from perfsuite.capture.profiler import Recording
+from perfsuite.flops import operator_flops
+from perfsuite.records import Ledger, Operator, PythonTime, Shape
+from perfsuite.stats import mean
+
+OperatorKey = tuple[str, "str | None", "str | None", Shape]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The recorded steps as trees, one each, of the stepping thread."""
+
+    trees: tuple[Tree, ...]
+    walls_ns: tuple[int, ...]
+    #: Allocations and frees of the stepping thread, step by step.
+    memory: tuple[tuple[Event, ...], ...]
+    #: Operators of all other threads, for what runs beside the step.
+    elsewhere: tuple[Event, ...]
+
+    @property
+    def compiled(self) -> bool:
+        """Whether a step ran a torch.compile region."""
+        return any(
+            node.event.name.startswith(("Torch-Compiled Region", "## Call CompiledFxGraph"))
+            for tree in self.trees
+            for node in tree.nodes
+        )
+
+
+def nest(recording: Recording) -> Steps:
+    """The recording's events, step by step and nested.
+
+    Raises:
+        ValueError: the recording holds no step.
+    """
+    events = normalise_names(recording.events)
+    thread, steps = split_steps(events)
+    memory = tuple(tuple(e for e in step if e.name == MEMORY_EVENT) for step in steps)
+    trees = tuple(build_tree(e for e in step if e.name != MEMORY_EVENT) for step in steps)
+    elsewhere = tuple(e for e in events if e.thread != thread and "::" in e.name and e.name != MEMORY_EVENT)
+    return Steps(trees, recording.walls_ns, memory, elsewhere)
+
+
+def operator_key(node: Node) -> OperatorKey:
+    """What makes an operator row unique: (name, phase, module, shapes)."""
+    return (node.event.name, node.phase, node.module, node.event.shapes)
+
+
+@dataclass
+class _Sum:
+    steps: int
+    count: int = 0
+    total_ns: int = 0
+    self_ns: list[int] = field(default_factory=list)
+    flops: int | None = None
+
+    def __post_init__(self) -> None:
+        self.self_ns = [0] * self.steps
+
+
+def operator_rows(steps: Steps) -> tuple[Operator, ...]:
+    """One row per (name, phase, module, shapes), most self time first; counts and times per step.
+
+    FLOPs are given to the innermost operator whose formula is known (``aten::mkldnn_convolution``, not also
+    to the ``aten::conv2d`` around it), so that a column of FLOPs adds up as a column of self times does.
+    Operators that were called within themselves (recursion) count their total time once.
+    """
+    number = len(steps.trees)
+    sums: dict[OperatorKey, _Sum] = {}
+    for index, tree in enumerate(steps.trees):
+        flops = _innermost_flops(tree)
+        for at, node in enumerate(tree.nodes):
+            if node.kind != "operator":
+                continue
+            key = operator_key(node)
+            row = sums.get(key) or sums.setdefault(key, _Sum(number))
+            row.count += 1
+            row.self_ns[index] += node.self_ns
+            row.total_ns += 0 if _inside_itself(tree, node) else node.total_ns
+            if at in flops:
+                row.flops = (row.flops or 0) + flops[at]
+    rows = [
+        Operator(
+            *key,
+            count=whole(row.count / number),
+            self_ns=mean(row.self_ns),
+            self_ns_samples=tuple(row.self_ns),
+            total_ns=row.total_ns / number,
+            flops=None if row.flops is None else whole(row.flops / number),
+        )
+        for key, row in sums.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: (-row.self_ns, row.name, str(row.key))))
+
+
+def whole(value: float) -> float:
+    """The value as an int if it is one: a count of 3 per step should not read 3.0."""
+    return int(value) if value == int(value) else value
+
+
+def _inside_itself(tree: Tree, node: Node) -> bool:
+    parent = node.parent
+    while parent is not None:
+        above = tree.nodes[parent]
+        if above.kind == "operator" and operator_key(above) == operator_key(node):
+            return True
+        parent = above.parent
+    return False
+
+
+def _innermost_flops(tree: Tree) -> dict[int, int]:
+    """FLOPs by node index; a node is left out if one below it has them."""
+    found: dict[int, int] = {}
+    covered: set[int] = set()
+    for index in range(len(tree.nodes) - 1, -1, -1):  # children come after their parents
+        node = tree.nodes[index]
+        has = index in covered
+        if node.kind == "operator" and not has:
+            flops = operator_flops(node.event.name, node.event.shapes, node.event.concrete)
+            if flops is not None:
+                found[index] = flops
+                has = True
+        if has and node.parent is not None:
+            covered.add(node.parent)
+    return found
+
+
+def python_rows(steps: Steps) -> tuple[PythonTime, ...]:
+    """Measured self time of every range that is not an operator, per step, by (kind, phase, module)."""
+    sums: dict[tuple[str, str | None, str | None], list[int]] = defaultdict(lambda: [0, 0])
+    for tree in steps.trees:
+        for node in tree.nodes:
+            if node.kind != "operator":
+                kind = "annotation" if node.kind == "marker" else node.kind
+                row = sums[kind, node.phase, node.module]
+                row[0] += 1
+                row[1] += node.self_ns
+    number = len(steps.trees)
+    rows = [PythonTime(*key, count=whole(count / number), self_ns=ns / number) for key, (count, ns) in sums.items()]
+    return tuple(sorted(rows, key=lambda row: (-row.self_ns, row.kind, str(row.module))))
+
+
+def ledger(steps: Steps, joined: float = 0, executed: float = 0) -> Ledger:
+    """The wall time of a profiled step, split into what was measured and what is left.
+
+    ``operators_ns`` and ``python_ns`` come from the profiler's clock, ``wall_ns`` from another one around
+    the step; ``unattributed_ns`` is their difference and may be a little below 0 by the clocks' granularity.
+    """
+    number = len(steps.trees)
+    operators = sum(n.self_ns for tree in steps.trees for n in tree.nodes if n.kind == "operator") / number
+    python = sum(n.self_ns for tree in steps.trees for n in tree.nodes if n.kind != "operator") / number
+    wall = mean(steps.walls_ns)
+    return Ledger(wall, operators, python, wall - operators - python, whole(joined), whole(executed))
+
+
+def allocated_bytes(steps: Steps) -> dict[OperatorKey, float]:
+    """Bytes per step that each operator row itself asked PyTorch's CPU allocator for (frees not subtracted)."""
+    sums: dict[OperatorKey, int] = defaultdict(int)
+    for tree, events in zip(steps.trees, steps.memory, strict=True):
+        for event in events:
+            at = tree.innermost(event.start_ns) if event.bytes > 0 else None
+            owner = tree.nodes[at].operator if at is not None else None
+            if owner is not None:
+                sums[operator_key(tree.nodes[owner])] += event.bytes
+    return {key: whole(total / len(steps.trees)) for key, total in sums.items()}
+
+
+def busy_ns(events: Iterable[Event]) -> int:
+    """Length of the union of the events' intervals, ns."""
+    total = 0
+    reached: int | None = None
+    for event in sorted(events, key=lambda e: e.start_ns):
+        start = event.start_ns if reached is None else max(event.start_ns, reached)
+        if event.end_ns > start:
+            total += event.end_ns - start
+        reached = event.end_ns if reached is None else max(reached, event.end_ns)
+    return total

@@ -1,0 +1,295 @@
+"""One workload, measured in separate passes over the same step.
+
+No pass carries another's instrumentation: the timed samples come from steps that run as they would without
+perfsuite, phases from steps that only read a clock, operators from steps under the profiler, primitives from
+steps under the profiler with oneDNN's verbose output on, peak memory from a bare step again.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from perfsuite.capture import memory, operators, primitives
+from perfsuite.capture.events import PHASE_RANGE
+from perfsuite.capture.modules import ModulePaths, module_ranges
+from perfsuite.capture.operators import OperatorKey, Steps
+from perfsuite.capture.phases import PhaseRecorder
+from perfsuite.capture.primitives import Join
+from perfsuite.capture.profiler import profiler_range, record_steps
+from perfsuite.capture.step import Step
+from perfsuite.capture.verbose import capture_verbose, timestamps_available, verbose_header
+from perfsuite.records import Memory, Operator, Phase, Primitive, Profile, Samples
+from perfsuite.stats import mean, median
+
+#: Passes in the order in which they run; ``timing`` always runs and is the face's (pytest-benchmark's).
+PASSES = ("timing", "phases", "operators", "primitives", "memory")
+
+_PHASE_SECONDS = 1.0
+_PHASE_STEPS = 30
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to capture.  ``steps`` is how many steps each profiled figure is the mean of."""
+
+    passes: tuple[str, ...] = PASSES
+    steps: int = 3
+    backend: str | None = None
+
+    def wants(self, name: str) -> bool:
+        """Whether the pass runs; joining primitives needs the operators they are joined to."""
+        return name in self.passes or (name == "operators" and "primitives" in self.passes)
+
+
+@dataclass
+class _Draft:
+    """The profile while its passes run."""
+
+    phases: tuple[Phase, ...] = ()
+    steps: Steps | None = None
+    rows: tuple[Operator, ...] = ()
+    primitives: tuple[Primitive, ...] = ()
+    join: Join | None = None
+    memory: Memory | None = None
+
+    def __post_init__(self) -> None:
+        self.walls: dict[str, tuple[int, ...]] = {}
+        self.notes: list[str] = []
+
+
+def capture_profile(
+    step: Step,
+    recorder: PhaseRecorder,
+    settings: Settings,
+    samples: Samples | None = None,
+    progress: Callable[[str], object] = lambda stage: None,
+) -> Profile:
+    """Run the passes over the step and assemble the profile (its name and origin are the caller's to add).
+
+    Raises:
+        CaptureError: a pass could not measure; UsageError: the step was set up wrongly.  Whatever the step
+            itself raises passes through, with every redirection and setting undone.
+    """
+    draft = _Draft()
+    threads = _threads()
+    if settings.wants("phases"):
+        progress("phases")
+        _phase_pass(draft, step, recorder, settings)
+    backend = settings.backend
+    if settings.wants("operators"):
+        progress("operators")
+        compiled = backend == "compile" or _runs_compiled(step, recorder)
+        _operator_pass(draft, step, recorder, settings, hooks=not compiled)
+        backend = backend or _backend(draft.rows, compiled)
+        if settings.wants("primitives"):
+            progress("primitives")
+            _primitive_pass(draft, step, recorder, settings, hooks=not compiled)
+    if settings.wants("memory"):
+        progress("memory")
+        _memory_pass(draft, step, recorder, hooks=backend != "compile")
+    _note_threads(draft, threads)
+    return _assemble(draft, settings, samples, backend)
+
+
+# --- the passes ------------------------------------------------------------------------------------
+
+
+def _phase_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings: Settings) -> None:
+    times: list[dict[str, int]] = []
+    walls: list[int] = []
+    began = time.monotonic()
+    with recorder.clocked():
+        while len(walls) < settings.steps or (len(walls) < _PHASE_STEPS and time.monotonic() - began < _PHASE_SECONDS):
+            with step.ready() as call:
+                recorder.take()  # what set-up may have marked is not the step's
+                start = time.perf_counter_ns()
+                call()
+                walls.append(time.perf_counter_ns() - start)
+            times.append(recorder.take())
+            if not times[0]:
+                return  # a step without phases has nothing to time here
+    names = list(dict.fromkeys(name for one in times for name in one))
+    draft.phases = tuple(Phase(name, tuple(one.get(name, 0) for one in times)) for name in names)
+    draft.walls["phases"] = tuple(walls)
+
+
+def _operator_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings: Settings, hooks: bool) -> None:
+    with _instrumented(recorder, hooks):
+        recording = record_steps(step, settings.steps)
+    draft.steps = operators.nest(recording)
+    draft.rows = operators.operator_rows(draft.steps)
+    draft.walls["operators"] = recording.walls_ns
+    beside = operators.busy_ns(draft.steps.elsewhere) / settings.steps
+    if beside > 0:
+        draft.notes.append(
+            f"operators on other threads were busy for {beside / 1e6:.3g} ms per step beside the stepping "
+            "thread; they are not in the ledger"
+        )
+
+
+def _primitive_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings: Settings, hooks: bool) -> None:
+    by_time = timestamps_available()
+    if not by_time and not hooks:
+        draft.notes.append(
+            "primitives were not recorded: under torch.compile they can be joined by timestamps only, and oneDNN "
+            "was used before ONEDNN_VERBOSE_TIMESTAMP=1 was set; set it in the shell"
+        )
+        return
+    captured: list[list[str]] = []
+
+    @contextmanager
+    def listening() -> Iterator[None]:
+        with capture_verbose() as verbose, ExitStack() as stack:
+            if not by_time:
+                stack.enter_context(primitives.markers())
+            yield
+        captured.append(verbose.lines)
+
+    with _instrumented(recorder, hooks):
+        recording = record_steps(step, settings.steps, around=listening)
+    steps = operators.nest(recording)
+    join = primitives.join_by_time if by_time else primitives.join_by_markers
+    draft.join = join(steps, captured[0], verbose_header())
+    before = len(draft.rows)
+    draft.rows, draft.primitives = primitives.attach_primitives(draft.rows, draft.join, settings.steps)
+    draft.walls["primitives"] = recording.walls_ns
+    if draft.join.rejected:
+        draft.notes.append(f"{draft.join.rejected} lines of oneDNN's verbose output could not be read")
+    if len(draft.rows) > before:
+        draft.notes.append(
+            f"{len(draft.rows) - before} operator rows with primitives ran in the primitive pass only (count 0): "
+            "the step is not the same each time"
+        )
+
+
+def _memory_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, hooks: bool) -> None:
+    draft.memory = memory.measure_memory(step)
+    if draft.memory.peak_rss_bytes is None:
+        draft.notes.append("peak RSS is unknown: /proc/self/clear_refs cannot be written here")
+    if not draft.rows:
+        return
+    with _instrumented(recorder, hooks):
+        recording = record_steps(step, 1, memory=True)
+    allocated = operators.allocated_bytes(operators.nest(recording))
+    draft.walls["memory"] = recording.walls_ns
+    draft.rows = tuple(replace(row, allocated_bytes=_allocated(row, allocated)) for row in draft.rows)
+
+
+def _allocated(row: Operator, allocated: dict[OperatorKey, float]) -> float:
+    return allocated.get(row.key, 0)
+
+
+# --- what the passes share -------------------------------------------------------------------------
+
+
+@contextmanager
+def _instrumented(recorder: PhaseRecorder, hooks: bool) -> Iterator[None]:
+    ranges: AbstractContextManager[Any] = recorder.ranges(lambda name: profiler_range(PHASE_RANGE + name))
+    with ranges, ExitStack() as stack:
+        if hooks:
+            stack.enter_context(module_ranges(ModulePaths()))
+        yield
+
+
+def _runs_compiled(step: Step, recorder: PhaseRecorder) -> bool:
+    # Found out without module hooks, because installing them would itself change what a compiled step runs.
+    with _instrumented(recorder, hooks=False):
+        return operators.nest(record_steps(step, 1)).compiled
+
+
+def _backend(rows: tuple[Operator, ...], compiled: bool) -> str:
+    if compiled:
+        return "compile"
+    return "ipex" if any(row.name.startswith("torch_ipex::") for row in rows) else "eager"
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _note_threads(draft: _Draft, before: int) -> None:
+    after = _threads()
+    if after != before:
+        draft.notes.append(f"the step changed torch's thread count from {before} to {after} while it was measured")
+
+
+def _assemble(draft: _Draft, settings: Settings, samples: Samples | None, backend: str | None) -> Profile:
+    joined = executed = 0.0
+    if draft.join is not None:
+        executed = len(draft.join.pairs) / settings.steps
+        joined = sum(key is not None for _, key in draft.join.pairs) / settings.steps
+    return Profile(
+        name="",
+        backend=backend,
+        samples=samples,
+        phases=draft.phases,
+        operators=draft.rows,
+        primitives=draft.primitives,
+        python=operators.python_rows(draft.steps) if draft.steps else (),
+        ledger=operators.ledger(draft.steps, joined, executed) if draft.steps else None,
+        memory=draft.memory,
+        overhead=_overheads(draft, samples),
+        passes=tuple(name for name in PASSES if settings.wants(name)),
+        steps=settings.steps,
+        join=draft.join.method if draft.join else None,
+        notes=tuple(draft.notes),
+    )
+
+
+def _overheads(draft: _Draft, samples: Samples | None) -> dict[str, float]:
+    if samples is None or not samples.rounds_ns:
+        return {}
+    timed = median(samples.per_step_ns)
+    if timed <= 0:
+        return {}
+    return {name: median(walls) / timed - 1 for name, walls in draft.walls.items() if walls}
+
+
+def loss_note(result: Any) -> str | None:
+    """A sentence if the step's result is a single number that is not finite; None otherwise.
+
+    Steps with NaN can be slower or faster than real ones, and a search over anchors finds nothing in them.
+    """
+    if not (hasattr(result, "numel") and hasattr(result, "item") and result.numel() == 1):
+        value = result
+    else:
+        value = result.item()
+    if not isinstance(value, float) or math.isfinite(value):
+        return None
+    return f"the step returned {value}: times of a training that has diverged may not be those of a healthy one"
+
+
+def infer_dtype(model: Any) -> str | None:
+    """The data type of the model's floating-point parameters (``float32``), None if mixed or unknown."""
+    parameters = getattr(model, "parameters", None)
+    if parameters is None:
+        return None
+    kinds = {str(p.dtype).removeprefix("torch.") for p in parameters() if p.is_floating_point()}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def measure_pass(name: str, step: Callable[[], object]) -> int:
+    """Wall time of one step under one pass's instrumentation, ns; for benchmarks of the overhead.
+
+    ``name`` is ``timing``, ``operators`` or ``primitives``; the profiler runs its unrecorded call first.
+
+    Raises:
+        KeyError: there is no such pass.
+    """
+    recorder = PhaseRecorder()
+    one = Step(step)
+    if name == "timing":
+        start = time.perf_counter_ns()
+        step()
+        return time.perf_counter_ns() - start
+    around = {"operators": None, "primitives": partial(capture_verbose)}[name]
+    with _instrumented(recorder, hooks=True):
+        return int(mean(record_steps(one, 1, around=around).walls_ns))

@@ -1,0 +1,207 @@
+"""Join each oneDNN execution to the operator that ran it, and sum alike ones into rows.
+
+Two joins that know nothing of each other:
+
+* **timestamps**: a verbose line carries when its execution started, on the clock of the profiler's events;
+  the operator is the innermost one whose interval holds the execution's middle.  (The middle, because a
+  start can fall a granule before the operator's own.)
+* **markers**: a dispatch mode prints a begin and an end line around each operator into the same stream as
+  the verbose lines, and opens a profiler range of the same number; lines between the two belong to it.
+
+The first needs nothing but ``ONEDNN_VERBOSE_TIMESTAMP`` and is used wherever lines carry a time; the second
+also works without, but not under ``torch.compile``, which runs the eager graph when a dispatch mode is on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from perfsuite.capture.events import MARKER_RANGE, Tree, build_tree
+from perfsuite.capture.operators import OperatorKey, Steps, operator_key, whole
+from perfsuite.capture.profiler import profiler_range
+from perfsuite.capture.stdio import c_print
+from perfsuite.capture.verbose import MARKER_PREFIX
+from perfsuite.onednn import Execution, VerboseParser
+from perfsuite.records import Operator, Primitive
+
+_MARKER_LINE = re.compile(MARKER_PREFIX + r"(begin|end),(\d+)\s*$")
+
+
+@dataclass(frozen=True)
+class Join:
+    """Each execution of the recorded steps with the key of its operator row, or None if it has none."""
+
+    pairs: tuple[tuple[Execution, OperatorKey | None], ...]
+    rejected: int
+    method: str
+
+
+def join_by_time(steps: Steps, lines: Sequence[str], header: Iterable[str] = ()) -> Join:
+    """Join by timestamps; executions outside the recorded steps (the unrecorded first call) are left out.
+
+    An execution at whose middle operators were running on *another* thread as well is not joined: either
+    thread could have run it.
+    """
+    executions, rejected = parse_executions(lines, header)
+    others = build_tree(steps.elsewhere)
+    pairs: list[tuple[Execution, OperatorKey | None]] = []
+    for execution in executions:
+        middle = _middle_ns(execution)
+        tree = _tree_at(steps, middle)
+        if tree is not None:
+            ambiguous = bool(others.nodes) and others.innermost(middle) is not None
+            pairs.append((execution, None if ambiguous else _operator_at(tree, middle)))
+    return Join(tuple(pairs), rejected, "timestamps")
+
+
+def parse_executions(lines: Iterable[str], header: Iterable[str] = ()) -> tuple[list[Execution], int]:
+    """The executions that the lines report, and how many verbose lines could not be read."""
+    parser = VerboseParser()
+    for line in header:
+        parser.feed(line)
+    executions = [execution for line in lines if (execution := parser.feed(line)) is not None]
+    return executions, len(parser.rejected)
+
+
+def _middle_ns(execution: Execution) -> float:
+    if execution.start_ns is None:
+        raise ValueError("an execution without a timestamp cannot be joined by time")
+    return execution.start_ns + execution.time_ns / 2
+
+
+def _tree_at(steps: Steps, at_ns: float) -> Tree | None:
+    for tree in steps.trees:
+        root = tree.nodes[0]
+        if root.event.start_ns <= at_ns <= root.end_ns:
+            return tree
+    return None
+
+
+def _operator_at(tree: Tree, at_ns: float) -> OperatorKey | None:
+    index = tree.innermost(at_ns)
+    owner = tree.nodes[index].operator if index is not None else None
+    return operator_key(tree.nodes[owner]) if owner is not None else None
+
+
+def join_by_markers(steps: Steps, lines: Sequence[str], header: Iterable[str] = ()) -> Join:
+    """Join by marker lines; ``steps`` must be the recording made under :func:`markers` with these lines.
+
+    A marker names the operator that the dispatch mode saw; the operator of the row is the one with the most
+    self time inside its range, which is where the kernel runs (``aten::mkldnn_convolution`` inside
+    ``aten::convolution``).
+    """
+    owners = _operators_of_markers(steps)
+    parser = VerboseParser()
+    for line in header:
+        parser.feed(line)
+    pairs: list[tuple[Execution, OperatorKey | None]] = []
+    open_markers: list[str] = []
+    recorded = set(owners)
+    for line in lines:
+        match = _MARKER_LINE.search(line)
+        if match is None:
+            execution = parser.feed(line)
+            if execution is not None:
+                if open_markers and open_markers[-1] in recorded:
+                    pairs.append((execution, owners[open_markers[-1]]))
+                elif not open_markers:
+                    pairs.append((execution, None))
+        elif match[1] == "begin":
+            open_markers.append(match[2])
+        elif open_markers and open_markers[-1] == match[2]:
+            open_markers.pop()
+    return Join(tuple(pairs), len(parser.rejected), "markers")
+
+
+def _operators_of_markers(steps: Steps) -> dict[str, OperatorKey]:
+    owners: dict[str, OperatorKey] = {}
+    for tree in steps.trees:
+        best: dict[int, int] = {}  # marker node → operator node with the most self time below it
+        nearest: list[int | None] = []
+        for index, node in enumerate(tree.nodes):
+            above = nearest[node.parent] if node.parent is not None else None
+            nearest.append(index if node.kind == "marker" else above)
+            if node.kind == "operator" and above is not None:
+                champion = best.get(above)
+                if champion is None or node.self_ns > tree.nodes[champion].self_ns:
+                    best[above] = index
+        for marker, operator in best.items():
+            owners[tree.nodes[marker].event.name[len(MARKER_RANGE) :]] = operator_key(tree.nodes[operator])
+    return owners
+
+
+@contextmanager
+def markers() -> Iterator[None]:
+    """Within the block each operator below autograd is bracketed by marker lines and a profiler range."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Markers(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        number = 0
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.number += 1
+            number = self.number
+            c_print(f"{MARKER_PREFIX}begin,{number}\n")
+            try:
+                with profiler_range(f"{MARKER_RANGE}{number}"):
+                    return func(*args, **(kwargs or {}))
+            finally:
+                c_print(f"{MARKER_PREFIX}end,{number}\n")
+
+    with Markers():  # type: ignore[no-untyped-call]
+        yield
+
+
+def attach_primitives(
+    operators: Sequence[Operator], join: Join, steps: int
+) -> tuple[tuple[Operator, ...], tuple[Primitive, ...]]:
+    """Operator rows with the indices of their primitives, and the primitive rows, most time first.
+
+    An operator that ran in the primitive pass but not in the operator pass (a step that is not the same
+    each time) gets a row of its own with count 0, so that its primitives are not lost.
+    """
+    rows = list(operators)
+    index_of = {row.key: index for index, row in enumerate(rows)}
+    sums: dict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0, 0.0])
+    for execution, key in join.pairs:
+        owner = None
+        if key is not None:
+            if key not in index_of:
+                index_of[key] = len(rows)
+                rows.append(_absent(key, steps))
+            owner = index_of[key]
+        row = sums[_primitive_key(execution, owner)]
+        row[0] += 1
+        row[1] += execution.time_ns
+    primitives = sorted(
+        (_primitive(key, count, ns, steps) for key, (count, ns) in sums.items()),
+        key=lambda row: (-row.time_ns, str(row.key)),
+    )
+    below: dict[int, list[int]] = defaultdict(list)
+    for index, primitive in enumerate(primitives):
+        if primitive.operator is not None:
+            below[primitive.operator].append(index)
+    linked = [replace(row, primitives=tuple(below[i])) if i in below else row for i, row in enumerate(rows)]
+    return tuple(linked), tuple(primitives)
+
+
+def _absent(key: OperatorKey, steps: int) -> Operator:
+    return Operator(*key, count=0, self_ns=0, self_ns_samples=(0,) * steps, total_ns=0)
+
+
+def _primitive_key(execution: Execution, owner: int | None) -> tuple[Any, ...]:
+    e = execution
+    return (e.kind, e.implementation, e.direction, e.dtypes, e.layouts, e.attributes, e.algorithm, e.problem, owner)
+
+
+def _primitive(key: tuple[Any, ...], count: float, ns: float, steps: int) -> Primitive:
+    kind, implementation, direction, dtypes, layouts, attributes, algorithm, problem, owner = key
+    return Primitive(
+        kind, implementation, direction, dtypes, layouts, attributes, algorithm, problem,
+        count=whole(count / steps), time_ns=ns / steps, operator=owner,
+    )  # fmt: skip

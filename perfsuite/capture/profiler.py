@@ -1,0 +1,124 @@
+"""Run steps under torch.profiler and hand its events out as plain records."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from perfsuite.capture.events import MEMORY_EVENT, STEP_RANGE, Event
+from perfsuite.capture.stdio import StderrFilter
+from perfsuite.capture.step import Step
+from perfsuite.errors import CaptureError
+
+#: What Kineto itself writes to stderr when a profile starts and stops; it is about Kineto, not the step.
+_KINETO_CHATTER = re.compile(rb"(USDT|STAGE):\d{4}-|ERROR:.*gpuGetDeviceCount failed")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Events of the recorded steps, and each step's wall time by a clock outside the profiler."""
+
+    events: tuple[Event, ...]
+    walls_ns: tuple[int, ...]
+
+
+def profiler_range(name: str) -> AbstractContextManager[None]:
+    """A range in the profile.
+
+    torch's C implementation costs about half a microsecond where ``record_function`` costs five; a range
+    around every module of a small step would otherwise be most of what is measured.
+    """
+    from torch._C._profiler import _RecordFunctionFast
+
+    made: AbstractContextManager[None] = _RecordFunctionFast(name)
+    return made
+
+
+def record_steps(
+    step: Step,
+    steps: int,
+    *,
+    around: Callable[[], AbstractContextManager[Any]] | None = None,
+    memory: bool = False,
+) -> Recording:
+    """Profile ``steps`` calls of ``step`` after one unrecorded call.
+
+    The first call under a profiler pays for Kineto's buffers, so it runs inside the profile but outside
+    every step range.  ``around`` is entered after the profiler has started and left before it stops.
+
+    Raises:
+        CaptureError: another profiler is active, or the profiler recorded no step.
+    """
+    from torch.profiler import ProfilerActivity, profile
+
+    profiler = profile(activities=[ProfilerActivity.CPU], record_shapes=True, profile_memory=memory)
+    walls: list[int] = []
+    with _running(profiler), around() if around else _nothing():
+        for number in range(steps + 1):
+            with step.ready() as call:
+                if number == 0:
+                    call()
+                    continue
+                start = time.perf_counter_ns()
+                with profiler_range(STEP_RANGE):
+                    call()
+                walls.append(time.perf_counter_ns() - start)
+    results = getattr(profiler.profiler, "kineto_results", None)
+    events = tuple(_events(results.events())) if results is not None else ()
+    if sum(event.name == STEP_RANGE for event in events) != steps:
+        raise CaptureError(
+            "torch.profiler lost the recorded steps; if the step runs a profiler of its own, leave it out: "
+            "perfsuite profiles the step itself"
+        )
+    return Recording(events, tuple(walls))
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _running(profiler: Any) -> Iterator[None]:
+    import torch
+
+    # Starting a second one silently ends the first.
+    if torch.autograd._profiler_enabled():
+        raise CaptureError("another torch profiler is active; perfsuite profiles the step itself, so leave it out")
+    with StderrFilter(_KINETO_CHATTER):
+        profiler.start()
+    try:
+        yield
+    finally:
+        with StderrFilter(_KINETO_CHATTER):
+            profiler.stop()
+
+
+def _events(kineto: Sequence[Any]) -> Iterator[Event]:
+    for event in kineto:
+        name = event.name()
+        start = event.start_ns()
+        if name == MEMORY_EVENT:
+            yield Event(name, start, start, event.start_thread_id(), bytes=event.nbytes())
+            continue
+        yield Event(
+            name=name,
+            start_ns=start,
+            end_ns=start + event.duration_ns(),
+            thread=event.start_thread_id(),
+            scope=int(event.scope()),
+            sequence=event.sequence_nr(),
+            forward_thread=event.fwd_thread_id(),
+            shapes=_frozen(event.shapes()),
+            concrete=_frozen(event.concrete_inputs()),
+        )
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(_frozen(item) for item in value)
+    return value

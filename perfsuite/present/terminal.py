@@ -1,0 +1,247 @@
+"""Profiles and runs as text for a terminal or a pipe.
+
+Every function returns text that ends in a newline, with no line wider than ``width`` cells (60 at least); escape
+codes are in it only if ``color`` is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from perfsuite.analyse import tables
+from perfsuite.errors import UsageError
+from perfsuite.present.cells import (
+    MISSING,
+    clean,
+    format_bytes,
+    format_count,
+    format_ns,
+    format_share,
+)
+from perfsuite.present.layout import MIN_WIDTH, Column, section, stack, table, taken_by, to_text
+from perfsuite.records import Profile, Run
+from perfsuite.store import RunSummary
+
+GROUPS = ("operator", "primitive", "module", "phase")
+#: From it on a row of an operator fits on one line.
+_WIDE = 100
+
+
+def render_profile(profile: Profile, *, top: int, width: int, color: bool) -> str:
+    """All about one workload: how long its step takes and where that time goes.
+
+    Args:
+        top: how many operators and how many kinds of primitive to show.
+    """
+    width = max(width, MIN_WIDTH)
+    parts: list[RenderableType] = [*_title(profile)]
+    if profile.phases:
+        parts += section("Phases: from steps without the profiler", _timed_phase_columns(profile), width)
+    if profile.operators:
+        parts += _operator_part(profile, top, width)
+    if profile.primitives:
+        parts += _primitive_part(profile, top, width)
+    facts = [Text(line) for line in _facts(profile)]
+    return to_text([*parts, *([Text()] if facts else []), *facts], width, color)
+
+
+def render_grouped(profile: Profile, by: str, *, top: int, width: int, color: bool) -> str:
+    """One table of a workload, by ``operator``, ``primitive``, ``module`` or ``phase``; ``top`` rows of it.
+
+    Raises:
+        UsageError: ``by`` is none of these.
+    """
+    if by not in GROUPS:
+        raise UsageError(f"by {by!r}: expected one of {', '.join(GROUPS)}")
+    width = max(width, MIN_WIDTH)
+    parts: list[RenderableType] = [*_title(profile)]
+    if by == "operator":
+        parts += _operator_part(profile, top, width, phase=True)
+    elif by == "primitive":
+        parts += _primitive_part(profile, top, width, implementations=True)
+    elif by == "module":
+        parts += _module_part(profile, top, width)
+    else:
+        caption = f"By phase: median of steps without the profiler; the rest {_origin(profile)}"
+        parts += section(caption, _phase_columns(profile), width)
+    return to_text(parts, width, color)
+
+
+def render_header(run: Run, *, width: int, color: bool) -> str:
+    """Which run it is and what it was recorded on."""
+    width = max(width, MIN_WIDTH)
+    return to_text([Text(f"run {clean(run.id)}", "bold"), *map(Text, _environment(run))], width, color)
+
+
+def render_runs(runs: Sequence[RunSummary], *, width: int, color: bool) -> str:
+    """A listing of runs, in the order given; the problems of broken ones follow below it."""
+    width = max(width, MIN_WIDTH)
+    columns = [
+        Column("Run", "name", [clean(run.id) for run in runs]),
+        Column("Created (UTC)", "number", [_when(run.created) for run in runs]),
+        Column("Status", "number", [clean(run.status or "damaged") for run in runs]),
+        Column("Workloads", "number", [str(run.workloads) for run in runs]),
+        Column("Size", "number", [format_bytes(run.size_bytes) for run in runs]),
+    ]
+    problems = [Text(f"{clean(run.id)}: {clean(run.problem)}", "red") for run in runs if run.problem]
+    return to_text([table(columns, width), *problems], width, color)
+
+
+# --- lines ------------------------------------------------------------------------------------------
+
+
+def _title(profile: Profile) -> list[RenderableType]:
+    facts = [profile.scale, profile.dtype, profile.backend, "contended" if profile.contended else None]
+    about = " · ".join(clean(fact) for fact in facts if fact)
+    # Folded and not shortened: a test id is there to be copied.
+    title = Text(clean(profile.name), "bold", overflow="fold")
+    return [title, *([Text(about)] if about else []), Text(_timing(profile))]
+
+
+def _timing(profile: Profile) -> str:
+    step = tables.headline(profile)
+    if step is None:
+        return "not timed"
+    spread = f"{format_ns(step.low_ns, 4)} to {format_ns(step.high_ns, 4)}"
+    interval = f"{step.confidence * 100:.0f}% CI"
+    what = interval if step.kind == "interval" else f"range, too few for a {interval}"
+    return f"median step {format_ns(step.median_ns, 4)}, {spread} ({what}, n = {step.n})"
+
+
+def _facts(profile: Profile) -> list[str]:
+    """What the tables cannot say, a line each."""
+    lines = []
+    ledger, shares = profile.ledger, tables.ledger_shares(profile)
+    if ledger is not None and shares is not None:
+        lines.append(
+            f"ledger: operators {format_share(shares.operators)}, python {format_share(shares.python)}, "
+            f"unattributed {format_share(shares.unattributed)} of {format_ns(ledger.wall_ns)} profiled"
+        )
+    lines += _primitive_facts(profile)
+    if profile.memory is not None:
+        peak, start = profile.memory.peak_rss_bytes, profile.memory.start_rss_bytes
+        lines.append(f"memory: peak RSS {format_bytes(peak)}, {format_bytes(start)} before the step")
+    if profile.overhead:
+        cost = ", ".join(f"{clean(name)} {format_share(part, '+')}" for name, part in profile.overhead.items())
+        lines.append(f"passes cost: {cost} over the timed median")
+    return lines + [f"note: {clean(note)}" for note in profile.notes]
+
+
+def _primitive_facts(profile: Profile) -> list[str]:
+    if profile.join is None:
+        return []
+    if not profile.primitives:
+        return ["oneDNN: no primitive was executed"]
+    line = f"oneDNN: {format_share(tables.onednn_coverage(profile))} of the profiled step"
+    ledger = profile.ledger
+    if ledger is None:
+        return [line]
+    joined, executed = format_count(ledger.joined_primitives), format_count(ledger.executed_primitives)
+    return [f"{line}, {joined} of {executed} primitives joined (by {clean(profile.join)})"]
+
+
+def _environment(run: Run) -> list[str]:
+    env = run.environment
+    commit = (env.git_commit or "")[:12] + (" (dirty)" if env.git_dirty else "")
+    onednn = ", ".join(copy.get("version", MISSING) for copy in env.onednn)
+    machine = [env.cpu_model, f"{env.usable_cpus} of {env.logical_cpus} CPUs", format_bytes(env.ram_bytes), env.kernel]
+    software = [
+        f"torch {env.torch}" if env.torch else None,
+        f"IPEX {env.ipex}" if env.ipex else None,
+        f"oneDNN {onednn}" if onednn else None,
+        f"{env.torch_threads} threads" if env.torch_threads is not None else None,
+        env.allocator,
+        f"git {commit}" if commit else None,
+    ]
+    lines: list[list[str | None]] = [[f"{_when(run.created)} UTC", run.status], machine, software]
+    return [" · ".join(clean(item) for item in line if item) for line in lines]
+
+
+def _when(created: str | None) -> str:
+    # The store writes UTC; microseconds only order runs.
+    return clean(created)[:19].replace("T", " ") if created else MISSING
+
+
+def _origin(profile: Profile) -> str:
+    return f"mean of {profile.steps} profiled step{'' if profile.steps == 1 else 's'}"
+
+
+def _top_of(shown: int, rows: Sequence[object], what: str) -> str:
+    return f"top {shown} of {len(rows)} {what}" if shown < len(rows) else f"{len(rows)} {what}"
+
+
+# --- tables -----------------------------------------------------------------------------------------
+
+
+def _operator_part(profile: Profile, top: int, width: int, *, phase: bool = False) -> list[RenderableType]:
+    rows = tables.top_operators(profile, top)
+    details = [Column("Phase", "name", [clean(row.phase or "") for row in rows])] if phase else []
+    if profile.primitives:
+        details.append(Column("Primitive", "name", [clean(", ".join(row.implementations)) for row in rows]))
+    details.append(Column("Module", "path", [clean(row.module or "") for row in rows]))
+    numbers = [
+        Column("Self", "number", [format_ns(row.self_ns) for row in rows]),
+        Column("Share", "number", [format_share(row.share) for row in rows]),
+        Column("Calls", "number", [format_count(row.count) for row in rows]),
+    ]
+    names = Column("Operator", "name", [clean(row.name) for row in rows])
+    caption = f"{_top_of(len(rows), profile.operators, 'operator rows')}: self time, {_origin(profile)}"
+    if width >= _WIDE:
+        return section(caption, [names, *numbers, *details], width)
+    return section(caption, [stack(names, details, width - taken_by(numbers)), *numbers], width)
+
+
+def _primitive_part(profile: Profile, top: int, width: int, *, implementations: bool = False) -> list[RenderableType]:
+    every = tables.by_primitive(profile)
+    rows = every[:top]
+    columns = [
+        Column("Primitive", "name", [clean(f"{row.kind} {tables.short_direction(row.direction)}") for row in rows]),
+        Column("Time", "number", [format_ns(row.time_ns) for row in rows]),
+        Column("Of step", "number", [format_share(row.share) for row in rows]),
+        Column("Of oneDNN", "number", [format_share(row.share_of_primitives) for row in rows]),
+        Column("Calls", "number", [format_count(row.count) for row in rows]),
+    ]
+    if implementations:
+        columns.append(Column("Implementation", "name", [clean(", ".join(row.implementations)) for row in rows]))
+    caption = f"{_top_of(len(rows), every, 'kinds of oneDNN primitive')}: times by oneDNN's own clock"
+    return section(caption, columns, width)
+
+
+def _module_part(profile: Profile, top: int, width: int) -> list[RenderableType]:
+    every = tables.by_module(profile)
+    rows = every[:top]
+    columns = [
+        Column("Module", "path", [clean(row.module if row.module is not None else "(outside)") for row in rows]),
+        Column("Operators", "number", [format_ns(row.self_ns) for row in rows]),
+        Column("Python", "number", [format_ns(row.python_ns) for row in rows]),
+        Column("Share", "number", [format_share(row.share) for row in rows]),
+        Column("oneDNN", "number", [format_ns(row.primitives_ns) for row in rows]),
+        Column("Calls", "number", [format_count(row.count) for row in rows]),
+    ]
+    caption = f"{_top_of(len(rows), every, 'modules')}, each without its submodules: {_origin(profile)}"
+    return section(caption, columns, width)
+
+
+def _timed_phase_columns(profile: Profile) -> list[Column]:
+    rows = [row for row in tables.by_phase(profile) if row.wall_ns is not None]
+    return [
+        Column("Phase", "name", [clean(row.name or "") for row in rows]),
+        Column("Median", "number", [format_ns(row.wall_ns) for row in rows]),
+        Column("Of step", "number", [format_share(row.wall_share) for row in rows]),
+    ]
+
+
+def _phase_columns(profile: Profile) -> list[Column]:
+    rows = tables.by_phase(profile)
+    return [
+        Column("Phase", "name", [clean(row.name if row.name is not None else "(outside)") for row in rows]),
+        Column("Median", "number", [format_ns(row.wall_ns) for row in rows]),
+        Column("Of step", "number", [format_share(row.wall_share) for row in rows]),
+        Column("Operators", "number", [format_ns(row.self_ns) for row in rows]),
+        Column("Python", "number", [format_ns(row.python_ns) for row in rows]),
+        Column("Share", "number", [format_share(row.share) for row in rows]),
+        Column("oneDNN", "number", [format_ns(row.primitives_ns) for row in rows]),
+    ]

@@ -1,0 +1,55 @@
+"""The pytest plugin: options, the run of the session, and the ``profiled`` fixture.
+
+Loaded in every pytest session of every project that has perfsuite installed, so whatever costs time is
+imported when a test uses ``profiled``, and torch only with ``--profile-dnn``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from perfsuite import pytest_settings
+
+if TYPE_CHECKING:
+    from perfsuite.pytest_profiled import Profiled
+
+_SESSION: pytest.StashKey[Any] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    pytest_settings.add_options(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    # oneDNN reads this once, at its first use, and a conftest.py may be that.
+    if pytest_settings.is_on(early_config):
+        os.environ.setdefault("ONEDNN_VERBOSE_TIMESTAMP", "1")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "profiled(name, scale, dtype, backend, steps, passes): settings of perfsuite's `profiled` fixture",
+    )
+    if pytest_settings.is_on(config):
+        from perfsuite.pytest_session import Session
+
+        session = Session(config, pytest_settings.read_session(config))
+        config.stash[_SESSION] = session
+        config.pluginmanager.register(session, "perfsuite-session")
+        if config.pluginmanager.hasplugin("xdist"):
+            from perfsuite.pytest_session import XdistHooks
+
+            config.pluginmanager.register(XdistHooks(session), "perfsuite-xdist")
+
+
+@pytest.fixture
+def profiled(benchmark: Any, request: pytest.FixtureRequest) -> Profiled:
+    """Times a function or a training step, and with ``--profile-dnn`` records where its time goes."""
+    from perfsuite.pytest_profiled import Profiled
+
+    return Profiled(benchmark, request.node, request.config.stash.get(_SESSION, None))

@@ -1,0 +1,209 @@
+"""A pytest session that records: one run, its progress line and its summary."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from perfsuite.errors import PerfsuiteError, StoreError, UsageError
+from perfsuite.pytest_settings import SessionSettings
+from perfsuite.records import Environment, Profile, from_json, to_json
+
+if TYPE_CHECKING:
+    from perfsuite.store import RunWriter
+
+_RUN = "perfsuite_run"
+_ENVIRONMENT = "perfsuite_environment"
+#: A workload that has run for so long shows its progress even where nobody can watch a line change.
+_LONG_SECONDS = 10.0
+
+
+class Session:
+    """Holds the run that the session writes; registered as a plugin of its own while recording."""
+
+    def __init__(self, config: pytest.Config, settings: SessionSettings) -> None:
+        self.config = config
+        self.settings = settings
+        self.worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
+        self._writer: RunWriter | None = None
+        self._environment: Environment | None = None
+        self._names: dict[str, str] = {}
+        self._progress = ProgressLine(config)
+
+    # --- the run -----------------------------------------------------------------------------------
+
+    def writer(self) -> RunWriter:
+        """The run, begun at first need; under pytest-xdist every worker joins the controller's.
+
+        Raises:
+            StoreError: the folder cannot be written.
+        """
+        if self._writer is None:
+            from perfsuite import store
+            from perfsuite.environment import gather_environment
+
+            if self.worker_input is not None:
+                self._writer = store.join_run(Path(self.worker_input[_RUN]))
+            else:
+                self._writer = store.create_run(self.settings.directory, gather_environment())
+        return self._writer
+
+    def save(self, profile: Profile, nodeid: str) -> None:
+        """Write a finished workload.
+
+        Raises:
+            UsageError: two tests gave their workloads the same name.
+            StoreError: it cannot be written; what was written before is untouched.
+        """
+        earlier = self._names.setdefault(profile.name, nodeid)
+        if earlier != nodeid:
+            raise UsageError(f"{nodeid}: the name {profile.name!r} is taken by {earlier} in this session")
+        self._note_environment()
+        self.writer().write(profile)
+
+    def _note_environment(self) -> None:
+        if self._environment is None:
+            from perfsuite.capture.torch_facts import torch_facts
+            from perfsuite.environment import gather_environment
+
+            self._environment = gather_environment(torch_facts())
+
+    @property
+    def contended(self) -> bool:
+        """Whether other workers of this session run at the same time."""
+        return self.worker_input is not None and self.worker_input.get("workercount", 1) > 1
+
+    def progress(self, nodeid: str, stage: str | None) -> None:
+        """Say which pass runs; None when the workload is done."""
+        self._progress.show(nodeid, stage)
+
+    # --- pytest's hooks ----------------------------------------------------------------------------
+
+    def pytest_report_header(self) -> str | None:
+        if self.worker_input is not None:
+            return None
+        return f"perfsuite: recording {', '.join(self.settings.passes)} to {_shown(self.settings.directory)}"
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        # A folder that cannot be written is better said before an hour of measuring than after it.
+        collect_only = self.config.getoption("collectonly", False)
+        if self.worker_input is None and not collect_only and any(map(_uses_profiled, session.items)):
+            try:
+                self.writer()
+            except StoreError as error:
+                raise pytest.UsageError(str(error)) from error
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self.worker_input is not None:
+            if self._environment is not None:
+                output: dict[str, Any] = self.config.workeroutput  # type: ignore[attr-defined]
+                output[_ENVIRONMENT] = to_json(self._environment)
+            return
+        if self._writer is not None:
+            stopped = bool(session.shouldstop or session.shouldfail)
+            ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not stopped
+            self._writer.finish("complete" if ended else "interrupted", self._environment)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.worker_input is not None:
+            return
+        if self._writer is None or not any(self._writer.path.glob("workloads/*.json.gz")):
+            if self._writer is not None:
+                self._writer.discard()
+            terminalreporter.section("perfsuite")
+            terminalreporter.line(
+                "--profile-dnn: nothing was recorded, because no test that ran to its end uses the `profiled` fixture"
+            )
+            return
+        try:
+            self._summarise(terminalreporter)
+        except PerfsuiteError as error:
+            terminalreporter.line(f"perfsuite: error: {error}", red=True)
+
+    def _summarise(self, terminalreporter: Any) -> None:
+        from perfsuite.present.terminal import render_profile
+        from perfsuite.store import load_run
+
+        assert self._writer is not None
+        run = load_run(self._writer.path)
+        width = max(terminalreporter._tw.fullwidth, 80)
+        terminalreporter.section("perfsuite")
+        for profile in run.workloads:
+            text = render_profile(profile, top=self.settings.top, width=width, color=terminalreporter.hasmarkup)
+            for line in text.splitlines():
+                terminalreporter._tw.line(line)
+        for problem in run.problems:
+            terminalreporter.line(f"perfsuite: {problem}", red=True)
+        where = _shown(self._writer.path)
+        terminalreporter.line(f"run {run.id} ({run.status}): {where}   perfsuite show {run.id}")
+
+    def pytest_unconfigure(self) -> None:
+        stdio = sys.modules.get("perfsuite.capture.stdio")
+        if stdio is not None:
+            stdio.drain_late()
+
+
+class XdistHooks:
+    """Hooks that exist only where pytest-xdist does."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        try:
+            node.workerinput[_RUN] = str(self._session.writer().path)
+        except StoreError as error:
+            raise pytest.UsageError(str(error)) from error
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        found = getattr(node, "workeroutput", {}).get(_ENVIRONMENT)
+        if found is not None:
+            self._session._environment = from_json(Environment, found)
+
+
+class ProgressLine:
+    """One line that says what runs now: rewritten in place on a terminal; elsewhere only for long workloads."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._began: float | None = None
+
+    def show(self, nodeid: str, stage: str | None) -> None:
+        """Show the stage, or take the line away (None)."""
+        reporter = self._config.pluginmanager.getplugin("terminalreporter")
+        if reporter is None or reporter.verbosity < 0:
+            return
+        now = time.monotonic()
+        first = self._began is None
+        if self._began is None:
+            self._began = now
+        capture = self._config.pluginmanager.getplugin("capturemanager")
+        if reporter.isatty:
+            text = "" if stage is None else f"perfsuite: {nodeid} · {stage} …"[: reporter._tw.fullwidth - 1]
+            with capture.global_and_fixture_disabled():
+                if first:
+                    reporter.ensure_newline()
+                reporter._tw.write(f"\r\x1b[2K{text}", flush=True)
+        elif stage is not None and now - self._began > _LONG_SECONDS:
+            with capture.global_and_fixture_disabled():
+                reporter.ensure_newline()
+                reporter._tw.line(f"perfsuite: {nodeid} · {stage} … ({now - self._began:.0f} s so far)")
+        if stage is None:
+            self._began = None
+
+
+def _uses_profiled(item: pytest.Item) -> bool:
+    return "profiled" in getattr(item, "fixturenames", ())
+
+
+def _shown(path: Path) -> str:
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

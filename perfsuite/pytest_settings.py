@@ -1,0 +1,157 @@
+"""The plugin's settings: command line over ini file over default, and the ``profiled`` marker.
+
+No import here may be slow: this module is loaded in every pytest session.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# The same as perfsuite.capture.passes.PASSES, which is not imported here because of what it imports; a test
+# holds the two together.
+PASSES = ("timing", "phases", "operators", "primitives", "memory")
+
+_OPTIONS = {
+    "dir": ("DIR", ".perfsuite", "folder of the runs"),
+    "passes": ("LIST", ",".join(PASSES), "passes to run, comma-separated; timing always runs"),
+    "top": ("N", "10", "rows in each table of the terminal summary"),
+    "steps": ("N", "3", "steps that each profiled figure is the mean of"),
+}
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """What ``--profile-dnn-*`` or the ini file say."""
+
+    directory: Path
+    passes: tuple[str, ...]
+    top: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class MarkerSettings:
+    """Arguments of ``@pytest.mark.profiled(...)``; None means: not set here."""
+
+    name: str | None = None
+    scale: str | None = None
+    dtype: str | None = None
+    backend: str | None = None
+    steps: int | None = None
+    passes: tuple[str, ...] | None = None
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register ``--profile-dnn``, its companions, and the ini option of each."""
+    group = parser.getgroup("perfsuite", "perfsuite: operator-level CPU profiles")
+    group.addoption(
+        "--profile-dnn",
+        action="store_true",
+        default=None,
+        help="record operators, oneDNN primitives, phases and memory of every test that uses `profiled`",
+    )
+    parser.addini("profile_dnn", "as --profile-dnn", type="bool", default=False)
+    for name, (metavar, default, text) in _OPTIONS.items():
+        group.addoption(f"--profile-dnn-{name}", metavar=metavar, default=None, help=f"{text} (default: {default})")
+        parser.addini(f"profile_dnn_{name}", f"as --profile-dnn-{name}", default=None)
+
+
+def is_on(config: pytest.Config) -> bool:
+    """Whether this session records."""
+    given = config.known_args_namespace.profile_dnn
+    return bool(config.getini("profile_dnn") if given is None else given)
+
+
+def read_session(config: pytest.Config) -> SessionSettings:
+    """The session's settings.
+
+    Raises:
+        pytest.UsageError: a value is malformed; the message names the option and the value.
+    """
+    return SessionSettings(
+        directory=_directory(config),
+        passes=parse_passes(_value(config, "passes"), "--profile-dnn-passes"),
+        top=_positive(_value(config, "top"), "--profile-dnn-top"),
+        steps=_positive(_value(config, "steps"), "--profile-dnn-steps"),
+    )
+
+
+def _value(config: pytest.Config, name: str) -> str:
+    given = config.getoption(f"profile_dnn_{name}")
+    if given is None:
+        given = config.getini(f"profile_dnn_{name}")
+    return str(_OPTIONS[name][1] if given is None else given)
+
+
+def _directory(config: pytest.Config) -> Path:
+    given = config.getoption("profile_dnn_dir")
+    if given is not None:
+        return Path(config.invocation_params.dir, given)
+    from_ini = config.getini("profile_dnn_dir")
+    if from_ini is not None and config.inipath is not None:
+        return Path(config.inipath.parent, str(from_ini))
+    return Path(config.invocation_params.dir, _OPTIONS["dir"][1])
+
+
+def parse_passes(value: str | Iterable[str], where: str) -> tuple[str, ...]:
+    """Names of passes, in the order in which they run; ``timing`` is always among them.
+
+    Raises:
+        pytest.UsageError: an unknown pass.
+    """
+    names = [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else list(value)
+    for name in names:
+        if name not in PASSES:
+            raise pytest.UsageError(f"{where}: unknown pass {name!r}; the passes are {', '.join(PASSES)}")
+    return tuple(name for name in PASSES if name in names or name == "timing")
+
+
+def _positive(value: str, where: str) -> int:
+    try:
+        number = int(value)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise pytest.UsageError(f"{where}: expected a whole number from 1 on, found {value!r}")
+    return number
+
+
+def read_marker(item: pytest.Item) -> MarkerSettings:
+    """What the test's ``profiled`` markers say; the closest one wins, argument by argument.
+
+    Raises:
+        pytest.UsageError: an unknown or ill-typed argument; the message names it and the test.
+    """
+    merged: dict[str, Any] = {}
+    for marker in item.iter_markers("profiled"):
+        where = f"{item.nodeid}: @pytest.mark.profiled"
+        if marker.args:
+            raise pytest.UsageError(f"{where}: takes keyword arguments only, found {marker.args[0]!r}")
+        for name, value in marker.kwargs.items():
+            merged.setdefault(name, _checked(name, value, where))
+    return MarkerSettings(**merged)
+
+
+def _checked(name: str, value: Any, where: str) -> Any:
+    fields = {f.name for f in dataclasses.fields(MarkerSettings)}
+    if name not in fields:
+        raise pytest.UsageError(f"{where}: unknown argument {name!r}; it takes {', '.join(sorted(fields))}")
+    if value is None:
+        return None
+    if name == "passes":
+        if not isinstance(value, (str, tuple, list)):
+            raise pytest.UsageError(f"{where}: passes: expected names, found {value!r}")
+        return parse_passes(value, f"{where}: passes")
+    if name == "steps":
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise pytest.UsageError(f"{where}: steps: expected a whole number from 1 on, found {value!r}")
+        return value
+    if not isinstance(value, str):
+        raise pytest.UsageError(f"{where}: {name}: expected a string, found {value!r}")
+    return value

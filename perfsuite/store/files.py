@@ -1,0 +1,188 @@
+"""The layout of a run folder, and the few things that writing, reading and listing share."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from perfsuite.errors import StoreError
+from perfsuite.records import FORMAT, Environment, Profile
+
+MANIFEST = "run.json"
+WORKLOADS = "workloads"
+LOCK = ".lock"
+SUFFIX = ".json.gz"
+STATUSES = ("complete", "interrupted")
+#: Folders on their way in or out carry one of these prefixes, so that nobody takes them for runs.
+ARRIVING = ".new-"
+LEAVING = ".gone-"
+GENERATED_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4,}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """``run.json``.  ``workloads`` are file names; it is filled when the run is finished."""
+
+    id: str
+    created: str
+    status: str
+    environment: Environment
+    workloads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WorkloadFile:
+    """What a workload's file holds beside its format."""
+
+    profile: Profile
+
+
+def workload_file_name(name: str) -> str:
+    """A file name for a workload: readable, ASCII, at most 108 characters, different for different names."""
+    # The tail of a test id is what tells it from its neighbours.
+    slug = re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.")[-80:].strip("-.") or "workload"
+    # A test id may hold lone surrogates, which plain UTF-8 refuses.
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+    return f"{slug}-{digest}{SUFFIX}"
+
+
+def workload_files(run: Path) -> tuple[str, ...]:
+    """Names of the workload files that are there, in the order they were last written."""
+    found = []
+    try:
+        with os.scandir(run / WORKLOADS) as entries:
+            for entry in entries:
+                if entry.name.endswith(SUFFIX) and not entry.name.startswith("."):
+                    # A file that another process just replaced or removed is no reason to fail.
+                    with contextlib.suppress(FileNotFoundError):
+                        found.append((entry.stat().st_mtime_ns, entry.name))
+    except FileNotFoundError:
+        return ()
+    return tuple(name for _, name in sorted(found))
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Put ``data`` at ``path`` so that a reader sees the old file or the whole new one, never a part.
+
+    Raises:
+        OSError: it could not be written; ``path`` is as it was and no temporary file is left.
+    """
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """The JSON object in ``data`` without its ``format`` key.
+
+    Raises:
+        StoreError: it is not one of ours, is damaged, or has a format that this version does not read.
+    """
+    try:
+        value = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"damaged, not valid JSON ({error})") from error
+    if not isinstance(value, dict) or type(value.get("format")) is not int:
+        raise StoreError("damaged, it does not say which format it has")
+    found = value.pop("format")
+    if found > FORMAT:
+        raise StoreError(
+            f"written by a newer perfsuite (format {found}, this one reads {FORMAT}): upgrade perfsuite to read it"
+        )
+    if found != FORMAT:
+        raise StoreError(f"unknown format {found}, this perfsuite reads {FORMAT}")
+    return value
+
+
+def reason(error: OSError) -> str:
+    """The operating system's words, without the path that the caller names anyway."""
+    return error.strerror or str(error)
+
+
+# --- the lock ---------------------------------------------------------------------------------------
+#
+# Every process that writes into a run holds its lock file shared, for as long as it lives: the kernel lets go of
+# it whatever ends the process, so a run that is being written can be told from one that was killed.
+
+
+def hold(run: Path) -> int | None:
+    """Hold the run's lock shared.
+
+    Returns:
+        A descriptor for :func:`release`; None where the file system has no locks.
+
+    Raises:
+        OSError: the lock file cannot be made, or the run was pruned while we waited.
+    """
+    descriptor = os.open(run / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    except OSError:
+        os.close(descriptor)
+        return None
+    try:
+        if os.path.samestat(os.fstat(descriptor), os.stat(run / LOCK)):
+            return descriptor
+    except FileNotFoundError:
+        pass
+    release(descriptor)
+    raise FileNotFoundError(f"{run} was removed")
+
+
+def release(descriptor: int) -> None:
+    """Let go of a lock from :func:`hold` or :func:`claim`."""
+    # Closing alone would leave the lock with a child that was forked while it was held.
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
+
+
+def claim(run: Path) -> int | None:
+    """Hold the run's lock alone, without waiting.
+
+    Returns:
+        A descriptor for :func:`release`; None where the run has no lock file or the file system has no locks.
+
+    Raises:
+        BlockingIOError: a process is writing into the run.
+    """
+    try:
+        descriptor = os.open(run / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def is_being_written(run: Path) -> bool:
+    """Whether a living process holds the run's lock."""
+    try:
+        descriptor = claim(run)
+    except BlockingIOError:
+        return True
+    if descriptor is not None:
+        release(descriptor)
+    return False

@@ -1,0 +1,208 @@
+"""Rows and the ledger: on made-up events, and on real steps with planted time."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+
+from perfsuite.capture import operators, passes
+from perfsuite.capture.events import MEMORY_EVENT, STEP_RANGE, Event
+from perfsuite.capture.phases import PhaseRecorder
+from perfsuite.capture.profiler import Recording
+from perfsuite.capture.step import Step
+from perfsuite.capture.training_step import TrainingStep
+from perfsuite.errors import CaptureError
+
+CONV = ((1, 2, 4, 4), (3, 2, 1, 1), (), (), (), (), ())
+CONV_ARGUMENTS = (None, None, None, (1, 1), (0, 0), (1, 1), 1)
+
+
+def event(name: str, start: int, end: int, thread: int = 1, **fields) -> Event:
+    return Event(name, start, end, thread=thread, **fields)
+
+
+def recorded(*events: Event, walls=(100,)):
+    return operators.nest(Recording(events, tuple(walls)))
+
+
+def test_rows_are_per_step_and_unique_by_their_key():
+    steps = recorded(
+        event(STEP_RANGE, 0, 100),
+        event("aten::mm", 0, 10),
+        event("aten::mm", 20, 40),
+        event("aten::mm", 50, 55, shapes=((2, 2),)),
+        event(STEP_RANGE, 200, 300),
+        event("aten::mm", 200, 230),
+        walls=(100, 100),
+    )
+    rows = {row.shapes: row for row in operators.operator_rows(steps)}
+    assert rows[()].count == 1.5
+    assert rows[()].self_ns == 30
+    assert rows[()].self_ns_samples == (30, 30)
+    assert rows[((2, 2),)].self_ns_samples == (5, 0)
+    assert isinstance(rows[((2, 2),)].count, float)
+
+
+def test_flops_go_to_the_innermost_operator_that_has_a_formula():
+    steps = recorded(
+        event(STEP_RANGE, 0, 100),
+        event("aten::conv2d", 0, 90, shapes=CONV, concrete=CONV_ARGUMENTS),
+        event("aten::mkldnn_convolution", 10, 80, shapes=CONV, concrete=(None, None, None, (0, 0), (1, 1), (1, 1), 1)),
+        event("aten::empty", 20, 30),
+    )
+    flops = {row.name: row.flops for row in operators.operator_rows(steps)}
+    assert flops == {"aten::conv2d": None, "aten::mkldnn_convolution": 2 * 3 * 16 * 2, "aten::empty": None}
+
+
+def test_recursion_counts_total_time_once():
+    steps = recorded(event(STEP_RANGE, 0, 100), event("aten::f", 0, 50), event("aten::f", 10, 30))
+    (row,) = operators.operator_rows(steps)
+    assert (row.count, row.total_ns, row.self_ns) == (2, 50, 50)
+
+
+def test_the_ledger_names_what_no_clock_of_the_profiler_saw():
+    steps = recorded(event(STEP_RANGE, 10, 90), event("aten::mm", 20, 60), walls=(100,))
+    ledger = operators.ledger(steps, joined=1, executed=2)
+    assert (ledger.wall_ns, ledger.operators_ns, ledger.python_ns, ledger.unattributed_ns) == (100, 40, 40, 20)
+    assert ledger.joined_ratio == 0.5
+
+
+def test_allocations_belong_to_the_innermost_operator():
+    steps = recorded(
+        event(STEP_RANGE, 0, 100),
+        event("aten::a", 0, 50),
+        event("aten::empty", 10, 20),
+        event(MEMORY_EVENT, 15, 15, bytes=64),
+        event(MEMORY_EVENT, 30, 30, bytes=8),
+        event(MEMORY_EVENT, 40, 40, bytes=-64),
+    )
+    found = {key[0]: size for key, size in operators.allocated_bytes(steps).items()}
+    assert found == {"aten::empty": 64, "aten::a": 8}
+
+
+def test_time_on_other_threads_is_the_union_of_their_operators():
+    assert operators.busy_ns([event("a", 0, 10), event("b", 5, 20), event("c", 30, 35)]) == 25
+
+
+# --- real torch ------------------------------------------------------------------------------------
+
+
+@torch.library.custom_op("perfsuite_test::wait", mutates_args=())
+def wait(x: torch.Tensor) -> torch.Tensor:
+    time.sleep(0.005)
+    return x.clone()
+
+
+def captured(function, **settings):
+    recorder = PhaseRecorder()
+    made = function(recorder) if settings.pop("with_recorder", False) else function
+    return passes.capture_profile(Step(made), recorder, passes.Settings(**settings))
+
+
+def test_a_planted_operator_and_a_planted_sleep_land_in_their_own_rows():
+    def step():
+        torch.ones(4).add(1)
+        time.sleep(0.005)
+        wait(torch.ones(4))
+
+    profile = captured(step, passes=("operators",))
+    rows = {row.name: row for row in profile.operators}
+    planted = 5_000_000
+    assert rows["perfsuite_test::wait"].self_ns >= planted
+    assert profile.ledger.python_ns >= planted
+    others = profile.ledger.operators_ns - rows["perfsuite_test::wait"].self_ns
+    assert others < planted, "the sleep was booked on an operator"
+    (python,) = profile.python
+    assert python.kind == "step"
+    assert python.self_ns >= planted
+    assert abs(profile.ledger.unattributed_ns) < 0.05 * profile.ledger.wall_ns
+
+
+@pytest.mark.parametrize("where", ["module", "autograd", "phase"])
+def test_a_planted_sleep_is_named_by_the_range_it_is_in(where):
+    class Sleepy(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, grad):
+            if where == "autograd":
+                time.sleep(0.005)
+            return grad
+
+    class Net(torch.nn.Linear):
+        def forward(self, x):
+            if where == "module":
+                time.sleep(0.005)
+            return Sleepy.apply(super().forward(x))
+
+    def loss(output, target):
+        if where == "phase":
+            time.sleep(0.005)
+        return (output - target).square().mean()
+
+    model = Net(4, 4)
+    batch = (torch.ones(2, 4), torch.zeros(2, 4))
+
+    def build(recorder):
+        return TrainingStep(model, torch.optim.SGD(model.parameters(), lr=0.1), loss, batch, phase=recorder.phase)
+
+    profile = captured(build, with_recorder=True, passes=("operators",))
+    rows = {(row.kind, row.phase, row.module): row.self_ns for row in profile.python}
+    expected = {
+        "module": ("module", "forward", "Net"),
+        "autograd": ("autograd", "backward", "Net"),
+        "phase": ("phase", "loss", None),
+    }
+    assert rows[expected[where]] >= 5_000_000
+    assert sum(ns for key, ns in rows.items() if key != expected[where]) < 5_000_000
+
+
+def test_backward_operators_carry_the_module_of_their_forward():
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.frozen = torch.nn.Conv2d(3, 16, 1).requires_grad_(False)
+            self.first = torch.nn.Conv2d(16, 16, 3)
+            self.second = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Conv2d(16, 16, 3))
+
+        def forward(self, x):
+            return self.second(self.first(self.frozen(x)))
+
+    model = Net()
+    x = torch.ones(2, 3, 32, 32)
+    profile = captured(lambda: model(x).sum().backward(), passes=("operators",))
+    backward = {row.module for row in profile.operators if row.name == "aten::convolution_backward"}
+    assert backward == {"Net.first", "Net.second.1"}
+    forward = {row.module for row in profile.operators if row.name == "aten::mkldnn_convolution"}
+    assert forward == {"Net.frozen", "Net.first", "Net.second.1"}
+
+
+def test_a_compiled_step_gets_no_module_hooks_and_its_graphs_are_operators():
+    torch._dynamo.reset()
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU())
+    compiled = torch.compile(model, backend="aot_eager")
+    x = torch.ones(1, 3, 8, 8)
+    compiled(x).sum().backward()
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    profile = captured(lambda: compiled(x).sum().backward(), passes=("operators", "primitives", "memory"))
+    assert profile.backend == "compile"
+    assert {row.module for row in profile.operators} == {None}
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before, "the capture made torch recompile"
+
+
+def test_another_profiler_in_the_step_is_one_clear_error():
+    with torch.profiler.profile(), pytest.raises(CaptureError, match="another torch profiler is active"):
+        captured(lambda: None, passes=("operators",))
+
+
+def test_a_profiler_within_the_step_is_one_clear_error():
+    def step():
+        with torch.profiler.profile():
+            torch.ones(2).add(1)
+
+    with pytest.raises(CaptureError, match="profiler of its own"):
+        captured(step, passes=("operators",))

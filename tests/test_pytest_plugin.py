@@ -1,0 +1,529 @@
+"""The plugin as users meet it: whole pytest sessions on real torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from perfsuite.store import load_run
+
+FAST = ("--benchmark-max-time=0.05", "--benchmark-min-rounds=3", "-p", "no:cacheprovider")
+NET = """
+    import pytest
+    import torch
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 8, 3, padding=1)
+            self.head = torch.nn.Linear(8, 2)
+
+        def forward(self, x):
+            return self.head(self.conv(x).mean((2, 3)))
+
+    def parts():
+        torch.manual_seed(0)
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        batch = (torch.ones(2, 3, 16, 16), torch.zeros(2, 2))
+        return model, optimizer, torch.nn.functional.mse_loss, batch
+"""
+STEP = (
+    NET
+    + """
+    def test_step(profiled):
+        loss = profiled.step(*parts())
+        assert float(loss) > 0
+"""
+)
+
+
+@pytest.fixture
+def project(pytester):
+    """A scratch project; each session of it is a process of its own, as a user's is."""
+
+    def run(source: str, *args: str, expect: int | None = 0):
+        if source:
+            pytester.makepyfile(test_it=source)
+        result = pytester.runpytest_subprocess(*FAST, *args)
+        if expect is not None:
+            assert result.ret == expect, result.stdout.str() + result.stderr.str()
+        return result
+
+    run.path = pytester.path
+    return run
+
+
+def saved(project, directory=".perfsuite"):
+    (folder,) = [p for p in (project.path / directory).iterdir() if p.is_dir()]
+    return load_run(folder)
+
+
+def only(project):
+    (profile,) = saved(project).workloads
+    return profile
+
+
+def test_a_training_step_is_recorded_whole(project):
+    result = project(STEP, "--profile-dnn")
+    run = saved(project)
+    assert run.status == "complete"
+    assert run.environment.torch is not None
+    (profile,) = run.workloads
+    assert profile.name == "test_it.py::test_step"
+    assert (profile.backend, profile.dtype, profile.scale) == ("eager", "float32", None)
+    assert len(profile.samples.rounds_ns) >= 3
+    assert [p.name for p in profile.phases] == ["data", "forward", "loss", "backward", "optimizer"]
+    rows = {(o.name, o.phase, o.module) for o in profile.operators}
+    assert ("aten::mkldnn_convolution", "forward", "Net.conv") in rows
+    assert ("aten::convolution_backward", "backward", "Net.conv") in rows
+    assert len({o.key for o in profile.operators}) == len(profile.operators)
+    assert len({p.key for p in profile.primitives}) == len(profile.primitives)
+    assert profile.join == "timestamps"
+    assert profile.memory.peak_rss_bytes >= profile.memory.start_rss_bytes > 0
+    assert set(profile.overhead) == {"phases", "operators", "primitives", "memory"}
+    result.stdout.fnmatch_lines(["*perfsuite: recording*", "*test_step*", "*aten::*", f"run {run.id} (complete)*"])
+
+
+def test_the_ledger_of_a_step_closes_and_every_primitive_is_joined(project):
+    project(STEP, "--profile-dnn")
+    profile = only(project)
+    ledger = profile.ledger
+    assert ledger.operators_ns + ledger.python_ns + ledger.unattributed_ns == pytest.approx(ledger.wall_ns, rel=0.01)
+    assert sum(o.self_ns for o in profile.operators) == pytest.approx(ledger.operators_ns, rel=1e-6)
+    assert sum(p.self_ns for p in profile.python) == pytest.approx(ledger.python_ns, rel=1e-6)
+    assert abs(ledger.unattributed_ns) <= 0.05 * ledger.wall_ns
+    assert ledger.executed_primitives > 0
+    assert ledger.joined_primitives == ledger.executed_primitives
+    assert {profile.operators[p.operator].name for p in profile.primitives} >= {
+        "aten::mkldnn_convolution",
+        "aten::convolution_backward",
+    }
+
+
+def test_without_the_option_it_times_and_writes_nothing(project):
+    result = project(STEP)
+    result.stdout.fnmatch_lines(["*test_step*", "*1 passed*"])
+    assert not (project.path / ".perfsuite").exists()
+    assert "perfsuite:" not in result.stdout.str()
+
+
+def test_it_returns_what_the_function_returned_and_keeps_benchmarks_json(project):
+    source = """
+        def test_plain(profiled):
+            assert profiled(lambda a, b=0: a + b, 3, b=4) == 7
+    """
+    project(source, "--profile-dnn", "--benchmark-json=out.json")
+    (benchmark,) = json.loads((project.path / "out.json").read_text())["benchmarks"]
+    extra = benchmark["extra_info"]["perfsuite"]
+    assert extra["name"] == "test_it.py::test_plain"
+    assert extra["ledger"]["wall_ns"] > 0
+    assert benchmark["stats"]["rounds"] >= 3
+    profile = only(project)
+    assert profile.primitives == ()
+    assert profile.ledger.joined_ratio is None
+
+
+def test_the_timed_steps_carry_no_instrumentation(project):
+    source = """
+        import sys
+        import torch
+        from torch.nn.modules import module
+
+        def test_bare(profiled, benchmark):
+            seen = []
+
+            def step():
+                with profiled.phase("forward") as entered:
+                    hooks = len(module._global_forward_hooks)
+                    seen.append((torch.autograd._profiler_enabled(), hooks))
+                    torch.ones(3).add(1)
+
+            profiled(step)
+            rounds = len(benchmark.stats.stats.data)
+            warm = next(i for i, s in enumerate(seen) if s != (False, 0))
+            assert warm >= rounds + 4
+            assert (True, 1) in seen
+    """
+    project(source, "--profile-dnn")
+
+
+def test_pedantic_sets_up_and_tears_down_around_every_call(project):
+    source = """
+        def test_pedantic(profiled):
+            log = []
+
+            def setup():
+                log.append("setup")
+                return (1,), {"b": 2}
+
+            def teardown(a, b):
+                log.append("teardown")
+
+            def target(a, b):
+                assert log[-1] == "setup"
+                log.append("call")
+                return a + b
+
+            assert profiled.pedantic(target, setup=setup, teardown=teardown, rounds=4) == 3
+            assert log == ["setup", "call", "teardown"] * (len(log) // 3)
+    """
+    project(source, "--profile-dnn")
+    assert len(only(project).samples.rounds_ns) == 4
+
+
+def test_a_second_use_is_a_usage_error(project):
+    source = """
+        import pytest
+        from perfsuite.errors import UsageError
+
+        def test_twice(profiled):
+            profiled(int)
+            with pytest.raises(UsageError, match="once in a test"):
+                profiled.pedantic(int)
+
+        def test_both(profiled, benchmark):
+            benchmark(int)
+            with pytest.raises(UsageError, match="use one of them"):
+                profiled(int)
+    """
+    project(source)
+
+
+def test_disabled_benchmarks_still_profile(project):
+    result = project(STEP, "--profile-dnn", "--benchmark-disable")
+    profile = only(project)
+    assert profile.samples is None
+    assert profile.overhead == {}
+    assert profile.ledger.wall_ns > 0
+    assert any("disabled" in note for note in profile.notes)
+    result.stdout.fnmatch_lines(["*disabled*"])
+
+
+def test_disabled_benchmarks_without_profiling_call_once(project):
+    source = """
+        calls = []
+
+        def test_once(profiled):
+            profiled(calls.append, 1)
+            assert calls == [1]
+    """
+    project(source, "--benchmark-disable")
+
+
+def test_benchmark_only_keeps_tests_that_use_profiled(project):
+    result = project(STEP + "\n    def test_other():\n        pass\n", "--profile-dnn", "--benchmark-only")
+    result.assert_outcomes(passed=1, skipped=1)
+    assert only(project).name == "test_it.py::test_step"
+
+
+def test_nothing_recorded_is_said(project):
+    result = project("def test_other():\n    pass", "--profile-dnn")
+    result.stdout.fnmatch_lines(["*nothing was recorded*profiled*"])
+    assert not list((project.path).glob(".perfsuite/*/"))
+
+
+def test_a_failing_step_fails_its_test_and_loses_no_other(project):
+    source = (
+        STEP
+        + """
+    def test_raises(profiled):
+        def step():
+            raise ZeroDivisionError("planted")
+        profiled(step)
+
+    def test_raises_under_the_profiler(profiled):
+        def step():
+            if torch.autograd._profiler_enabled():
+                raise ZeroDivisionError("planted later")
+        profiled(step)
+
+    def test_after(profiled):
+        profiled(int)
+"""
+    )
+    result = project(source, "--profile-dnn", expect=1)
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines(["*ZeroDivisionError: planted", "*ZeroDivisionError: planted later"])
+    assert "was not used at all" not in result.stdout.str() + result.stderr.str()
+    run = saved(project)
+    assert run.status == "complete"
+    assert {p.name for p in run.workloads} == {"test_it.py::test_step", "test_it.py::test_after"}
+
+
+def test_a_loss_that_is_nan_is_said(project):
+    source = (
+        NET
+        + """
+    def test_nan(profiled):
+        model, optimizer, loss, (x, y) = parts()
+        profiled.step(model, optimizer, loss, (x * float("nan"), y))
+"""
+    )
+    result = project(source, "--profile-dnn")
+    assert any("nan" in note for note in only(project).notes)
+    result.stdout.fnmatch_lines(["*PerfsuiteWarning*nan*"])
+
+
+def test_a_step_that_changes_the_thread_count_is_said(project):
+    source = """
+        import torch
+
+        def test_threads(profiled):
+            torch.set_num_threads(2)
+
+            def step():
+                if torch.autograd._profiler_enabled():
+                    torch.set_num_threads(1)
+
+            profiled(step)
+    """
+    project(source, "--profile-dnn")
+    assert any("thread count from 2 to 1" in note for note in only(project).notes)
+
+
+def test_a_step_that_forks_is_recorded(project):
+    source = """
+        import os
+
+        def test_fork(profiled):
+            def step():
+                child = os.fork()
+                if not child:
+                    os._exit(0)
+                os.waitpid(child, 0)
+
+            profiled(step)
+    """
+    project(source, "--profile-dnn")
+    assert only(project).ledger.wall_ns > 0
+
+
+def test_output_of_the_step_reaches_its_reader(project):
+    source = """
+        import ctypes
+        import sys
+        import torch
+
+        libc = ctypes.CDLL(None)
+        conv = torch.nn.Conv2d(1, 1, 1)
+
+        def step():
+            conv(torch.ones(1, 1, 4, 4))
+            libc.printf(b"from C\\n")
+            print("from Python")
+            step.calls += 1
+
+        step.calls = 0
+
+        def test_loud(profiled, capfd):
+            profiled.pedantic(step, rounds=2)
+            libc.fflush(None)
+            out = capfd.readouterr().out
+            assert out.count("from C\\n") == step.calls
+            assert out.count("from Python\\n") == step.calls
+            assert out == out.replace("onednn_verbose", "")
+    """
+    project(source, "--profile-dnn")
+    assert only(project).primitives
+
+
+@pytest.mark.parametrize("mode", ["fd", "sys", "no", "tee-sys"])
+def test_no_verbose_line_leaks_in_any_capture_mode(project, mode):
+    result = project(STEP, "--profile-dnn", f"--capture={mode}")
+    assert "onednn_verbose" not in result.stdout.str()
+    assert "USDT" not in result.stderr.str() + result.stdout.str()
+    assert only(project).ledger.joined_ratio == 1
+
+
+def test_interrupting_keeps_what_was_finished(project):
+    source = (
+        STEP
+        + """
+    def test_stops(profiled):
+        def step():
+            if torch.autograd._profiler_enabled():
+                raise KeyboardInterrupt
+        profiled(step)
+"""
+    )
+    project(source, "--profile-dnn", expect=2)
+    run = saved(project)
+    assert run.status == "interrupted"
+    assert [p.name for p in run.workloads] == ["test_it.py::test_step"]
+
+
+def test_a_kill_keeps_what_was_finished(project):
+    marker = project.path / "reached"
+    source = (
+        STEP
+        + f"""
+    def test_hangs(profiled):
+        import pathlib, time
+        def step():
+            pathlib.Path({str(marker)!r}).touch()
+            time.sleep(60)
+        profiled(step)
+"""
+    )
+    (project.path / "test_it.py").write_text(__import__("textwrap").dedent(source))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *FAST, "--profile-dnn"],
+        cwd=project.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not marker.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    run = saved(project)
+    assert run.status == "interrupted"
+    assert [p.name for p in run.workloads] == ["test_it.py::test_step"]
+
+
+def test_xdist_workers_join_one_run_and_are_marked_contended(project):
+    source = (
+        NET
+        + """
+    @pytest.mark.parametrize("n", range(4))
+    def test_step(profiled, n):
+        profiled.step(*parts())
+"""
+    )
+    result = project(source, "--profile-dnn", "-n", "2")
+    run = saved(project)
+    assert run.status == "complete"
+    assert run.environment.torch is not None
+    assert len(run.workloads) == 4
+    assert all(p.contended and p.samples is not None for p in run.workloads)
+    result.stdout.fnmatch_lines(["*contended*"])
+
+
+def test_ini_options_and_command_line(project):
+    (project.path / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\nprofile_dnn = true\nprofile_dnn_dir = "runs"\n'
+        'profile_dnn_passes = "operators"\nprofile_dnn_steps = "2"\n'
+    )
+    project(STEP, "--profile-dnn-steps=4")
+    (profile,) = saved(project, "runs").workloads
+    assert profile.passes == ("timing", "operators")
+    assert profile.steps == 4
+    assert profile.phases == ()
+    assert profile.memory is None
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--profile-dnn-passes=operators,cache", "*unknown pass 'cache'*"),
+        ("--profile-dnn-steps=0", "*--profile-dnn-steps: expected a whole number*'0'*"),
+        ("--profile-dnn-top=x", "*--profile-dnn-top: expected a whole number*'x'*"),
+    ],
+)
+def test_malformed_options_are_usage_errors(project, option, message):
+    result = project(STEP, "--profile-dnn", option, expect=4)
+    result.stderr.fnmatch_lines([message])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("scael='smoke'", "unknown argument 'scael'"),
+        ("steps='3'", "steps: expected a whole number"),
+        ("steps=True", "steps: expected a whole number"),
+        ("name=3", "name: expected a string"),
+        ("'smoke'", "takes keyword arguments only"),
+        ("passes=['timing', 'x']", "unknown pass 'x'"),
+    ],
+)
+def test_a_wrong_marker_is_a_usage_error_that_names_it(project, arguments, message):
+    source = f"""
+        import pytest
+
+        @pytest.mark.profiled({arguments})
+        def test_it(profiled):
+            profiled(int)
+    """
+    result = project(source, expect=None)
+    assert result.ret != 0
+    assert message in result.stdout.str() + result.stderr.str()
+
+
+def test_markers_name_the_workload_and_the_closest_wins(project):
+    source = """
+        import pytest
+
+        pytestmark = pytest.mark.profiled(scale="full", dtype="float32")
+
+        @pytest.mark.profiled(name="mine", scale="smoke", steps=2)
+        def test_it(profiled):
+            profiled(int)
+    """
+    project(source, "--profile-dnn")
+    profile = only(project)
+    assert (profile.name, profile.scale, profile.dtype, profile.steps) == ("mine", "smoke", "float32", 2)
+
+
+def test_two_workloads_of_one_name_are_refused(project):
+    source = """
+        import pytest
+
+        @pytest.mark.profiled(name="same")
+        @pytest.mark.parametrize("n", [1, 2])
+        def test_it(profiled, n):
+            profiled(int)
+    """
+    result = project(source, "--profile-dnn", expect=1)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*UsageError*'same' is taken by test_it.py::test_it?1?*"])
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_measuring(project):
+    (project.path / "file").write_text("")
+    result = project(STEP, "--profile-dnn", "--profile-dnn-dir=file", expect=4)
+    result.stderr.fnmatch_lines(["ERROR: *file*"])
+
+
+def test_ids_that_are_no_file_names(project):
+    source = """
+        import pytest
+
+        @pytest.mark.parametrize("x", ["../../etc/passwd", "a" * 300, "naïve ☃", "a/b", "..", "[red]x[/red]"])
+        def test_it(profiled, x):
+            profiled(int)
+    """
+    project(source, "--profile-dnn")
+    names = {p.name for p in saved(project).workloads}
+    assert len(names) == 6
+    assert not (project.path.parent / "etc").exists()
+
+
+def test_without_torch_the_fixture_times_and_says_what_to_install(project, monkeypatch):
+    (project.path / "conftest.py").write_text(
+        "import sys, importlib.machinery\n"
+        "class NoTorch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'torch': raise ModuleNotFoundError(name)\n"
+        "import importlib.util\n"
+        "real = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *a: None if name == 'torch' else real(name, *a)\n"
+        "sys.modules['torch'] = None\n"
+    )
+    source = "def test_it(profiled):\n    assert profiled(lambda: 3) == 3"
+    project(source).assert_outcomes(passed=1)
+    result = project(source, "--profile-dnn", expect=1)
+    result.stdout.fnmatch_lines(["*CaptureError*pip install torch*"])
+
+
+def test_piped_output_has_no_escape_codes_and_fits_80_columns(project):
+    result = project(STEP, "--profile-dnn", "--color=no")
+    text = result.stdout.str()
+    assert "\x1b" not in text
+    tables = text.split("= perfsuite =")[-1].splitlines()[1:]
+    assert max(len(line) for line in tables if not line.startswith("run ")) <= 80
