@@ -40,8 +40,7 @@ class _Face(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
+            return super().invoke(ctx)
         except PerfsuiteError as error:
             return _fail(str(error), error.exit_code)
         except KeyboardInterrupt:
@@ -50,7 +49,6 @@ class _Face(click.Group):
             # `| head` has read what it wanted.
             _discard_output()
             return 0
-        return result
 
 
 def _fail(message: str, exit_code: int) -> int:

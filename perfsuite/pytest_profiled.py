@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -48,8 +48,8 @@ class Profiled:
         Raises:
             UsageError: ``profiled`` or ``benchmark`` was used before in this test.
         """
-        self._claim("profiled(...)")
-        return self._measure(Step(fn, args, kwargs), partial(self._benchmark, fn, *args, **kwargs))
+        with self._claimed("profiled(...)"):
+            return self._measure(Step(fn, args, kwargs), partial(self._benchmark, fn, *args, **kwargs))
 
     def pedantic(
         self,
@@ -68,7 +68,6 @@ class Profiled:
         ``warmup_rounds`` is None for a warm-up until stable, or the number of rounds.  All else is as in
         ``benchmark.pedantic``.
         """
-        self._claim("profiled.pedantic(...)")
         timed = partial(
             self._benchmark.pedantic,
             target,
@@ -80,7 +79,9 @@ class Profiled:
             warmup_rounds=warmup_rounds or 0,
             iterations=iterations,
         )
-        return self._measure(Step(target, args, kwargs or {}, setup, teardown), timed, warm=warmup_rounds is None)
+        with self._claimed("profiled.pedantic(...)"):
+            step = Step(target, args, kwargs or {}, setup, teardown)
+            return self._measure(step, timed, warm=warmup_rounds is None)
 
     def step(self, model: Any, optimizer: Any, loss: Callable[[Any, Any], Any] | None, batch: Any) -> Any:
         """Time and profile a training step with the phases data, forward, loss, backward and optimizer.
@@ -90,9 +91,9 @@ class Profiled:
         Returns:
             The loss of the last timed step.
         """
-        self._claim("profiled.step(...)")
-        one = TrainingStep(model, optimizer, loss, batch, phase=self.phase)
-        return self._measure(Step(one), partial(self._benchmark, one), model=model)
+        with self._claimed("profiled.step(...)"):
+            one = TrainingStep(model, optimizer, loss, batch, phase=self.phase)
+            return self._measure(Step(one), partial(self._benchmark, one), model=model)
 
     def phase(self, name: str) -> AbstractContextManager[None]:
         """Mark a phase of a step of your own: ``with profiled.phase("forward"): …``.
@@ -103,34 +104,34 @@ class Profiled:
 
     # --- one measurement ---------------------------------------------------------------------------
 
-    def _claim(self, use: str) -> None:
+    @contextmanager
+    def _claimed(self, use: str) -> Iterator[None]:
         if self._used:
             raise UsageError(f"{self._item.nodeid}: {use} after {self._used}; `profiled` can be used once in a test")
         if self._benchmark._mode:
             raise UsageError(f"{self._item.nodeid}: {use} after {self._benchmark._mode}; use one of them in a test")
         self._used = use
+        try:
+            yield
+        except BaseException:
+            if not self._benchmark._mode:
+                # Or pytest-benchmark would add the warning that it was not used, which is beside the point.
+                self._benchmark._mode, self._benchmark.has_error = use, True
+            raise
+        finally:
+            self._show(None)
 
     def _measure(self, step: Step, timed: Callable[[], Any], *, warm: bool = True, model: Any = None) -> Any:
         marker = read_marker(self._item)
         session = self._session
         if session is not None:
             _require_torch()
-        try:
-            warmed = self._warm_up(step) if warm and (session is not None or self._benchmark.enabled) else None
-            self._show("timing")
-            result = timed()
-        except BaseException:
-            # Without this pytest-benchmark would add that the fixture was not used, which is beside the point.
-            self._benchmark.skipped = True
-            self._show(None)
-            raise
-        samples = self._samples()
+        warmed = self._warm_up(step) if warm and (session is not None or self._benchmark.enabled) else None
+        self._show("timing")
+        result = timed()
         if session is not None:
-            try:
-                profile = self._profile(step, samples, warmed, marker, model, result)
-                session.save(profile, self._item.nodeid)
-            finally:
-                self._show(None)
+            profile = self._profile(step, self._samples(), warmed, marker, model, result)
+            session.save(profile, self._item.nodeid)
             if self._benchmark.enabled:
                 self._benchmark.extra_info["perfsuite"] = summary(profile)
             for note in profile.notes:
@@ -164,7 +165,10 @@ class Profiled:
         assert session is not None
         notes: list[str | None] = []
         if warmed is not None and not warmed.settled:
-            notes.append(f"the step was still getting faster after {len(warmed.calls_ns)} warm-up calls")
+            spent = sum(warmed.calls_ns) / 1e9
+            notes.append(
+                f"the step had not settled when its warm-up ended after {len(warmed.calls_ns)} calls ({spent:.1f} s)"
+            )
         if samples is None and session.worker_input is not None and not _disabled_by_user(self._item.config):
             samples = Samples(time_steps(step))
             notes.append("timed by perfsuite, because pytest-benchmark does not time under pytest-xdist")

@@ -141,7 +141,8 @@ class Session:
         for problem in run.problems:
             terminalreporter.line(f"perfsuite: {problem}", red=True)
         where = _shown(self._writer.path)
-        terminalreporter.line(f"run {run.id} ({run.status}): {where}   perfsuite show {run.id}")
+        terminalreporter.line(f"run {run.id} ({run.status}): {where}")
+        terminalreporter.line(f"see it again: perfsuite show {run.id if where == f'.perfsuite/{run.id}' else where}")
 
     def pytest_unconfigure(self) -> None:
         stdio = sys.modules.get("perfsuite.capture.stdio")

@@ -156,6 +156,9 @@ class Profile:
     python: tuple[PythonTime, ...] = ()
     ledger: Ledger | None = None
     memory: Memory | None = None
+    #: Pass → wall time of each of its steps by a clock outside the profiler.  A share of a step is taken of the
+    #: pass it was measured in: steps of different passes are minutes apart, and machines drift.
+    walls_ns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     #: Pass → (its median step ÷ the timed median) − 1.
     overhead: Mapping[str, float] = field(default_factory=dict)
     passes: tuple[str, ...] = ()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import errno
 import gzip
 import json
@@ -130,6 +129,7 @@ def test_the_same_profile_gives_the_same_bytes(tmp_path: Path) -> None:
     run = create_run(tmp_path, an_environment())
     first = run.write(a_profile()).read_bytes()
     assert run.write(a_profile()).read_bytes() == first
+    assert first[4:8] == b"\0\0\0\0", "gzip's own time stamp"
     assert names(run.path) == [a_profile().name]
 
 
@@ -163,7 +163,7 @@ def test_a_run_is_interrupted_until_it_is_finished(tmp_path: Path) -> None:
 
 HOSTILE = [
     "a/b::c", "../../etc/passwd", "..", ".", "", "/", "a\0b", "ünï→😀", "\ud800", "x" * 300, "y" * 5000, "a b\nc\t",
-    "-rf", "CON", "a%2Fb", "~", "$(touch x)", "[red]bold[/red]", "\x1b[31m", "Å", "Å", "case", "CASE",
+    "-rf", "CON", "a%2Fb", "~", "$(touch x)", "[red]bold[/red]", "\x1b[31m", "\u00c5", "A\u030a", "case", "CASE",
     "p[0.1]", "p[0-1]", "p 0.1", "a" * 200 + "1", "a" * 200 + "2",
 ]  # fmt: skip
 
@@ -292,15 +292,16 @@ def test_temporary_files_and_strangers_are_ignored(tmp_path: Path) -> None:
     assert (names(path), load_run(path).problems) == (["a"], ())
 
 
-@pytest.mark.parametrize("operator", [Operator("o", None, None, (), 1, 1, (), 1, primitives=(1,)), Operator("o", None, None, (), 1, 1, (), 1, primitives=(-1,))])  # fmt: skip
-def test_a_row_that_points_nowhere_is_a_problem(tmp_path: Path, operator: Operator) -> None:
+@pytest.mark.parametrize("index", [1, -1])
+def test_a_row_that_points_nowhere_is_a_problem(tmp_path: Path, index: int) -> None:
+    operator = Operator("o", None, None, (), 1, 1, (), 1, primitives=(index,))
     run = create_run(tmp_path, an_environment())
     run.write(Profile("a", operators=(operator,), primitives=(a_primitive("reorder", "undef", 1.0, 0),)))
     run.write(Profile("b", primitives=(a_primitive("reorder", "undef", 1.0, 0),)))
     run.write(Profile("c", samples=Samples((1.0,), 0)))
     run.finish()
     assert [re.sub(r".*gz: ", "", problem) for problem in sorted(load_run(run.path).problems)] == [
-        f"workload.profile.operators[0].primitives: no primitive {operator.primitives[0]}",
+        f"workload.profile.operators[0].primitives: no primitive {index}",
         "workload.profile.primitives[0].operator: no operator 0",
         "workload.profile.samples.iterations: 0 is not positive",
     ]
@@ -684,7 +685,7 @@ def test_prune_sweeps_what_a_kill_left_behind_long_ago(tmp_path: Path) -> None:
 def test_prune_that_may_not_remove_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded(tmp_path, "a")
     monkeypatch.setattr(Path, "rename", failing(errno.EACCES))
-    with pytest.raises(StoreError, match="cannot remove .*Permission denied"):
+    with pytest.raises(StoreError, match=r"cannot remove .*Permission denied"):
         prune_runs(tmp_path, 0)
 
 
@@ -700,7 +701,7 @@ def test_a_run_is_found_by_path_id_beginning_or_latest(tmp_path: Path) -> None:
     assert resolve_run(str(first), tmp_path / "elsewhere") == first
     with pytest.raises(StoreError, match=r"'alpha' is the beginning of 2 runs: alpha-12, alpha-1; write more"):
         resolve_run("alpha", directory)
-    with pytest.raises(StoreError, match="no run 'gamma' in .*: there are beta, alpha-12, alpha-1"):
+    with pytest.raises(StoreError, match=r"no run 'gamma' in .*: there are beta, alpha-12, alpha-1"):
         resolve_run("gamma", directory)
 
 
@@ -723,4 +724,3 @@ def test_a_writer_that_is_closed_without_finishing_stays_interrupted(tmp_path: P
         assert isinstance(run, RunWriter)
         assert list_runs(tmp_path)[0].status == "running"
     assert list_runs(tmp_path)[0].status == "interrupted"
-    assert dataclasses.replace(list_runs(tmp_path)[0], status="") == dataclasses.replace(list_runs(tmp_path)[0], status="")  # fmt: skip

@@ -45,11 +45,18 @@ def test_a_step_that_never_settles_is_said_to_be_so():
     assert len(warmed.calls_ns) == MAX_CALLS
 
 
-def test_a_very_long_step_is_called_once():
+def test_a_very_long_step_is_called_twice():
     step = FakeStep(then=20_000)
     warmed = warm_up(Step(step), step.clock)
-    assert len(warmed.calls_ns) == 1
+    assert len(warmed.calls_ns) == 2
     assert not warmed.settled
+
+
+def test_a_first_call_that_compiles_for_a_minute_is_warmed_up_all_the_same():
+    step = FakeStep(60_000, then=2)
+    warmed = warm_up(Step(step), step.clock)
+    assert warmed.settled
+    assert warmed.calls_ns[-1] == 2_000_000
 
 
 def test_rounds_go_on_for_the_time_and_at_least_for_the_number():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from perfsuite.errors import UsageError
 
@@ -35,7 +35,7 @@ def prepare(built: Built, dtype: str, backend: str) -> Built:
     if backend == "compile":
         import torch
 
-        built = replace(built, model=torch.compile(built.model))
+        built = replace(built, model=cast("torch.nn.Module", torch.compile(built.model)))
     return built
 
 

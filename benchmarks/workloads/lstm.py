@@ -56,6 +56,7 @@ def _model(size: Size) -> torch.nn.Module:
         def forward(self, tokens: torch.Tensor) -> torch.Tensor:
             """Logits (N, T, vocabulary) of the next token after each of ``tokens`` (N, T)."""
             output, _ = self.lstm(self.dropout(self.embedding(tokens)))
-            return self.decoder(self.dropout(output))
+            logits: torch.Tensor = self.decoder(self.dropout(output))
+            return logits
 
     return LanguageModel()

@@ -84,5 +84,5 @@ def seeded(seed: int = SEED) -> Iterator[None]:
 
     # devices=[]: a CUDA build would otherwise initialise CUDA to save its state.
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         yield

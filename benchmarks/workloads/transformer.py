@@ -62,6 +62,7 @@ def _model(size: Size) -> torch.nn.Module:
 
         def forward(self, tokens: torch.Tensor) -> torch.Tensor:
             """Logits (N, T, vocabulary) for each of ``tokens`` (N, T)."""
-            return self.decoder(self.encoder(self.embedding(tokens) + self.position))
+            logits: torch.Tensor = self.decoder(self.encoder(self.embedding(tokens) + self.position))
+            return logits
 
     return Encoder()

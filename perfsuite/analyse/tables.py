@@ -6,7 +6,6 @@ field says otherwise.  Times of operators and primitives are means over the prof
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -135,14 +134,19 @@ def by_module(profile: Profile) -> tuple[ModuleRow, ...]:
         ModuleRow(
             module,
             self_ns=_self_ns(operators[module]),
-            python_ns=math.fsum(python[module]),
-            count=math.fsum(operator.count for operator in operators[module]),
-            share=_share(profile, math.fsum((_self_ns(operators[module]), *python[module]))),
+            python_ns=sum(python[module]),
+            count=sum(operator.count for operator in operators[module]),
+            share=_share(profile, _self_ns(operators[module]) + sum(python[module])),
             primitives_ns=_primitives_ns(profile, operators[module]),
         )
         for module in dict.fromkeys((*operators, *python))
     ]
     return tuple(sorted(rows, key=lambda row: -(row.self_ns + row.python_ns)))
+
+
+def phase_medians(profile: Profile) -> dict[str | None, float]:
+    """The median time of each phase that was timed, from the steps without the profiler."""
+    return {phase.name: median(phase.samples_ns) for phase in profile.phases if phase.samples_ns}
 
 
 def by_phase(profile: Profile) -> tuple[PhaseRow, ...]:
@@ -151,7 +155,7 @@ def by_phase(profile: Profile) -> tuple[PhaseRow, ...]:
     python: dict[str | None, list[float]] = defaultdict(list)
     for row in profile.python:
         python[row.phase].append(row.self_ns)
-    walls = {phase.name: median(phase.samples_ns) for phase in profile.phases if phase.samples_ns}
+    walls = phase_medians(profile)
     names: list[str | None] = [phase.name for phase in profile.phases]
     names += [name for name in dict.fromkeys((*operators, *python)) if name is not None and name not in names]
     if None in operators or None in python:
@@ -160,12 +164,12 @@ def by_phase(profile: Profile) -> tuple[PhaseRow, ...]:
     return tuple(
         PhaseRow(
             name,
-            wall_ns=walls.get(name) if name is not None else None,
+            wall_ns=walls.get(name),
             wall_share=walls[name] / step.median_ns if name in walls and step and step.median_ns else None,
             self_ns=_self_ns(operators[name]),
-            python_ns=math.fsum(python[name]),
-            count=math.fsum(operator.count for operator in operators[name]),
-            share=_share(profile, math.fsum((_self_ns(operators[name]), *python[name]))),
+            python_ns=sum(python[name]),
+            count=sum(operator.count for operator in operators[name]),
+            share=_share(profile, _self_ns(operators[name]) + sum(python[name])),
             primitives_ns=_primitives_ns(profile, operators[name]),
         )
         for name in names
@@ -182,7 +186,7 @@ def by_primitive(profile: Profile) -> tuple[PrimitiveRow, ...]:
         PrimitiveRow(
             kind,
             direction,
-            count=math.fsum(primitive.count for primitive in members),
+            count=sum(primitive.count for primitive in members),
             time_ns=_time_ns(members),
             share=_share(profile, _time_ns(members)),
             share_of_primitives=_time_ns(members) / total if total else None,
@@ -243,11 +247,11 @@ def _operators_by(profile: Profile, field: str) -> dict[str | None, list[Operato
 
 
 def _self_ns(operators: Iterable[Operator]) -> float:
-    return math.fsum(operator.self_ns for operator in operators)
+    return sum(operator.self_ns for operator in operators)
 
 
 def _time_ns(primitives: Iterable[Primitive]) -> float:
-    return math.fsum(primitive.time_ns for primitive in primitives)
+    return sum(primitive.time_ns for primitive in primitives)
 
 
 def _primitives_ns(profile: Profile, operators: Iterable[Operator]) -> float:

@@ -121,11 +121,14 @@ def _innermost_flops(tree: Tree) -> dict[int, int]:
     """FLOPs by node index; a node is left out if one below it has them."""
     found: dict[int, int] = {}
     covered: set[int] = set()
+    forward = {(n.event.thread, n.event.sequence): n.event for n in tree.nodes if n.link is None and n.event.concrete}
     for index in range(len(tree.nodes) - 1, -1, -1):  # children come after their parents
         node = tree.nodes[index]
         has = index in covered
         if node.kind == "operator" and not has:
-            flops = operator_flops(node.event.name, node.event.shapes, node.event.concrete)
+            event = node.event
+            made_by = forward.get(node.link) if node.link else None
+            flops = operator_flops(event.name, event.shapes, event.concrete, made_by.concrete if made_by else None)
             if flops is not None:
                 found[index] = flops
                 has = True

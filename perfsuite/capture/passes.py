@@ -23,7 +23,7 @@ from perfsuite.capture.phases import PhaseRecorder
 from perfsuite.capture.primitives import Join
 from perfsuite.capture.profiler import profiler_range, record_steps
 from perfsuite.capture.step import Step
-from perfsuite.capture.verbose import capture_verbose, timestamps_available, verbose_header
+from perfsuite.capture.verbose import VerboseCapture, capture_verbose, timestamps_available, verbose_header
 from perfsuite.records import Memory, Operator, Phase, Primitive, Profile, Samples
 from perfsuite.stats import mean, median
 
@@ -141,7 +141,7 @@ def _primitive_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings
             "was used before ONEDNN_VERBOSE_TIMESTAMP=1 was set; set it in the shell"
         )
         return
-    captured: list[list[str]] = []
+    captured: list[VerboseCapture] = []
 
     @contextmanager
     def listening() -> Iterator[None]:
@@ -149,16 +149,20 @@ def _primitive_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings
             if not by_time:
                 stack.enter_context(primitives.markers())
             yield
-        captured.append(verbose.lines)
+        captured.append(verbose)
 
     with _instrumented(recorder, hooks):
         recording = record_steps(step, settings.steps, around=listening)
     steps = operators.nest(recording)
     join = primitives.join_by_time if by_time else primitives.join_by_markers
-    draft.join = join(steps, captured[0], verbose_header())
+    draft.join = join(steps, captured[0].lines, verbose_header())
     before = len(draft.rows)
     draft.rows, draft.primitives = primitives.attach_primitives(draft.rows, draft.join, settings.steps)
     draft.walls["primitives"] = recording.walls_ns
+    if captured[0].incomplete:
+        draft.notes.append(
+            "primitives are missing: the step switched oneDNN's verbose output off or redirected stdout meanwhile"
+        )
     if draft.join.rejected:
         draft.notes.append(f"{draft.join.rejected} lines of oneDNN's verbose output could not be read")
     if len(draft.rows) > before:
@@ -236,6 +240,7 @@ def _assemble(draft: _Draft, settings: Settings, samples: Samples | None, backen
         python=operators.python_rows(draft.steps) if draft.steps else (),
         ledger=operators.ledger(draft.steps, joined, executed) if draft.steps else None,
         memory=draft.memory,
+        walls_ns=draft.walls,
         overhead=_overheads(draft, samples),
         passes=tuple(name for name in PASSES if settings.wants(name)),
         steps=settings.steps,

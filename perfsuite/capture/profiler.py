@@ -87,7 +87,7 @@ def _running(profiler: Any) -> Iterator[None]:
     import torch
 
     # Starting a second one silently ends the first.
-    if torch.autograd._profiler_enabled():
+    if torch.autograd._profiler_enabled():  # type: ignore[attr-defined]
         raise CaptureError("another torch profiler is active; perfsuite profiles the step itself, so leave it out")
     with StderrFilter(_KINETO_CHATTER):
         profiler.start()

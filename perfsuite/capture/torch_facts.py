@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from perfsuite.capture.verbose import known_headers
+from perfsuite.onednn import header_facts
+
 _IPEX = "intel_extension_for_pytorch"
 
 
@@ -30,8 +33,19 @@ def torch_facts() -> dict[str, Any]:
         "torch_interop_threads": torch.get_num_interop_threads(),
         "ipex": ipex,
         "ipex_commit": ipex_commit,
-        "onednn": onednn_copies(torch.__config__.show()),
+        "onednn": _onednn(torch.__config__.show()),
     }
+
+
+def _onednn(config: str) -> tuple[dict[str, str], ...]:
+    """Every copy of oneDNN in the process: torch's by its build text, and what each said of itself when heard."""
+    copies = {copy["built_into"]: copy for copy in onednn_copies(config)}
+    for name, header in known_headers().items():
+        said = header_facts(header)
+        # torch's build text names the commit where the verbose header of some builds says "N/A".
+        heard = {key: value for key, value in said[0].items() if value != "N/A"} if said else {}
+        copies[name] = {**heard, **copies.get(name, {}), "built_into": name}
+    return tuple(copies.values())
 
 
 def onednn_copies(config: str) -> tuple[dict[str, str], ...]:

@@ -97,6 +97,11 @@ def timestamps_available() -> bool:
     return all(_learn(copy).timestamps for copy in _copies())
 
 
+def known_headers() -> dict[str, tuple[str, ...]]:
+    """The header lines of each copy of oneDNN that was listened to so far, by where it is built in; no probing."""
+    return {name: facts.header for name, facts in _KNOWN.items()}
+
+
 def request_timestamps() -> None:
     """Ask for timestamps in verbose lines, unless the user has set the variable; call this early."""
     if not any(name in os.environ for name in _TIMESTAMPS):

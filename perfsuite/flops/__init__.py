@@ -25,7 +25,12 @@ __all__ = ["operator_flops"]
 FORMULAE = {**convolution.FORMULAE, **products.FORMULAE}
 
 
-def operator_flops(name: str, shapes: Sequence[Any], concrete_inputs: Sequence[Any] = ()) -> int | None:
+def operator_flops(
+    name: str,
+    shapes: Sequence[Any],
+    concrete_inputs: Sequence[Any] = (),
+    forward_inputs: Sequence[Any] | None = None,
+) -> int | None:
     """FLOPs of one call of the operator ``name``; what counts is written at the top of this package.
 
     A call that does its work in nested operators (``aten::linear`` → ``aten::addmm``) has the FLOPs of the
@@ -36,6 +41,8 @@ def operator_flops(name: str, shapes: Sequence[Any], concrete_inputs: Sequence[A
             same operator.
         shapes: ``event.shapes()``: a list of sizes for each argument, empty where it is no tensor.
         concrete_inputs: ``event.concrete_inputs()``: the value of each argument that is no tensor.
+        forward_inputs: for a backward operator, ``concrete_inputs`` of the forward operator it belongs to,
+            which some operators say more in.
 
     Returns:
         The count, or None where it cannot be known exactly.
@@ -44,6 +51,6 @@ def operator_flops(name: str, shapes: Sequence[Any], concrete_inputs: Sequence[A
     if formula is None:
         return None
     try:
-        return formula(Call(shapes, concrete_inputs))
+        return formula(Call(shapes, concrete_inputs, forward_inputs or ()))
     except UnknownError:
         return None

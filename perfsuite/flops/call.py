@@ -16,9 +16,15 @@ class UnknownError(Exception):
 class Call:
     """A profiler event's shapes and concrete inputs, read by position; anything unfit raises UnknownError."""
 
-    def __init__(self, shapes: Sequence[Any], concrete: Sequence[Any]) -> None:
+    def __init__(self, shapes: Sequence[Any], concrete: Sequence[Any], forward: Sequence[Any] = ()) -> None:
         self._shapes = shapes
         self._concrete = concrete
+        self._forward = forward
+
+    @property
+    def forward(self) -> Call:
+        """The forward call that this backward belongs to; its tensors are not known."""
+        return Call((), self._forward)
 
     def tensor(self, position: int, *ranks: int) -> Dims:
         """Sizes of the tensor at ``position``, of one of the given ranks (any rank from 1 if none is given)."""

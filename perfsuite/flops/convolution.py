@@ -31,8 +31,8 @@ def _batched(input_: Dims, weight: Dims) -> Dims:
 def _output_sizes(input_: Dims, kernel: Dims, stride: Dims, padding: Dims, dilation: Dims) -> Dims:
     """⌊(size + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1 for each spatial dimension."""
     sizes = zip(input_[2:], kernel, stride, padding, dilation, strict=True)
-    outputs = tuple((size + 2 * p - d * (k - 1) - 1) // s + 1 if s > 0 else -1 for size, k, s, p, d in sizes)
-    if min(outputs, default=0) < 0:
+    outputs = tuple((size + 2 * p - d * (k - 1) - 1) // s + 1 if s > 0 else 0 for size, k, s, p, d in sizes)
+    if min(outputs) < 1:  # torch refuses a kernel that is larger than the padded input
         raise UnknownError
     return outputs
 
@@ -111,6 +111,14 @@ def _ipex_convolution(call: Call) -> int:
     return _forward(call, padding=5, stride=6, dilation=7, weight=weight)
 
 
+def _ipex_backward(call: Call) -> int:
+    """input, packed weight, bias, grad_output 3, output_mask (input, weight, bias) 4; the plain weight's sizes
+    are the forward call's argument 4."""
+    grad_output = call.tensor(3, 3, 4, 5)
+    weight = call.forward.integers(4, len(grad_output))
+    return _backward(grad_output, call.tensor(0, len(grad_output)), weight, call.mask(4, 3), transposed=False)
+
+
 def _ipex_transposed(call: Call) -> int:
     weight = call.integers(4, len(call.tensor(0, 3, 4, 5)))
     return _convolution(call.tensor(0, 3, 4, 5), weight, (), transposed=True)
@@ -150,5 +158,6 @@ FORMULAE: dict[str, Formula] = {
     "aten::convolution_backward_overrideable": _overrideable_backward,
     "aten::_slow_conv2d_backward": _slow_conv2d_backward,
     "torch_ipex::convolution_forward": _ipex_convolution,
+    "torch_ipex::convolution_backward": _ipex_backward,
     "torch_ipex::conv_transpose": _ipex_transposed,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from perfsuite.analyse.tables import by_phase
+from perfsuite.analyse.tables import phase_medians
 from perfsuite.records import FORMAT, Ledger, Operator, Primitive, Profile, Run, to_json
 
 #: Above it a float no longer holds every whole number, and writing digits it does not have would be false precision.
@@ -26,7 +26,7 @@ def show_json(run: Run) -> dict[str, Any]:
 
 
 def _workload(profile: Profile) -> dict[str, Any]:
-    medians = {row.name: row.wall_ns for row in by_phase(profile)}
+    medians = phase_medians(profile)
     samples, memory = profile.samples, profile.memory
     return {
         "name": profile.name,
@@ -36,7 +36,7 @@ def _workload(profile: Profile) -> dict[str, Any]:
         "iterations": samples.iterations if samples else None,
         "samples_ns": samples.per_step_ns if samples else [],
         "phases": [
-            {"name": phase.name, "wall_ns": medians[phase.name], "samples_ns": phase.samples_ns}
+            {"name": phase.name, "wall_ns": medians.get(phase.name), "samples_ns": phase.samples_ns}
             for phase in profile.phases
         ],
         "operators": [_operator(operator) for operator in profile.operators],

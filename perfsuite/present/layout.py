@@ -63,7 +63,7 @@ def table(columns: Sequence[Column], width: int) -> Table:
         justify: JustifyMethod = "right" if column.kind == "number" else "left"
         grid.add_column(column.header, width=fitted, justify=justify, no_wrap=True)
     for row in range(len(columns[0].cells)):
-        # Text and not str: rich would read [red] in a test id as markup.
+        # Text and not str: [red] in a test id is no markup, whatever the console is set to.
         cells = [_SHORTEN[c.kind](c.cells[row], fitted) for c, fitted in zip(columns, widths, strict=True)]
         grid.add_row(*map(Text, cells))
     return grid

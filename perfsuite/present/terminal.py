@@ -206,7 +206,7 @@ def _primitive_part(profile: Profile, top: int, width: int, *, implementations: 
     ]
     if implementations:
         columns.append(Column("Implementation", "name", [clean(", ".join(row.implementations)) for row in rows]))
-    caption = f"{_top_of(len(rows), every, 'kinds of oneDNN primitive')}: times by oneDNN's own clock"
+    caption = f"{_top_of(len(rows), every, 'kinds of primitive')}: oneDNN's own clock, {_origin(profile)}"
     return section(caption, columns, width)
 
 
