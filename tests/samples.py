@@ -86,6 +86,7 @@ def a_profile(name: str = NAME, **changes: object) -> Profile:
         ),
         "ledger": Ledger(100_000.0, 75_000.0, 20_000.0, 5_000.0, 4.0, 4.0),
         "memory": Memory(10 * 2**20, 25 * 2**20),
+        "walls_ns": {"phases": (100_000, 100_000), "operators": (100_000, 100_000), "primitives": (100_000, 100_000)},
         "overhead": {"operators": 0.041, "primitives": 0.12},
         "passes": ("timing", "operators", "primitives", "memory"),
         "steps": 2,
@@ -133,6 +134,7 @@ profiles = st.builds(
     python=_tuples(st.builds(PythonTime, _text, _word, _word, _number, _number)),
     ledger=st.none() | _ledgers,
     memory=st.none() | st.builds(Memory, _whole, st.none() | _whole),
+    walls_ns=st.dictionaries(_text | st.sampled_from(["phases", "primitives"]), _tuples(_whole), max_size=3),
     overhead=st.dictionaries(_text, _number, max_size=3), passes=_tuples(_text), steps=_whole, join=_word,
     contended=st.booleans(), notes=_tuples(_text),
 )  # fmt: skip

@@ -115,7 +115,8 @@ def test_json_has_exactly_the_documented_keys(runs: Path) -> None:
     (workload,) = shown["workloads"]
     assert list(workload) == [
         "name", "scale", "dtype", "backend", "iterations", "samples_ns", "phases", "operators", "primitives", "python",
-        "ledger", "peak_rss_bytes", "start_rss_bytes", "overhead", "passes", "steps", "join", "contended", "notes",
+        "ledger", "peak_rss_bytes", "start_rss_bytes", "walls_ns", "overhead", "passes", "steps", "join", "contended",
+        "notes",
     ]  # fmt: skip
     assert list(workload["phases"][0]) == ["name", "wall_ns", "samples_ns"]
     assert list(workload["operators"][0]) == [
@@ -143,7 +144,8 @@ def every_key(data: Any) -> set[str]:
 
 def test_every_key_is_documented(runs: Path) -> None:
     shown = json.loads(invoke("show", "--json", "--dir", runs).stdout)
-    shown["environment"]["omp"] = shown["workloads"][0]["overhead"] = {}  # Their keys are data.
+    (workload,) = shown["workloads"]
+    shown["environment"]["omp"] = workload["walls_ns"] = workload["overhead"] = {}  # Their keys are data.
     text = (ROOT / "docs" / "json.md").read_text()
     assert not {key for key in every_key(shown) if f"`{key}`" not in text}
 
@@ -161,6 +163,7 @@ def test_json_values_are_those_of_the_records(runs: Path) -> None:
     assert [workload["primitives"][i]["operator"] for i in convolution["primitives"]] == [1, 1]
     assert workload["primitives"][3]["direction"] == "backward_weights", "the log's own word"
     assert workload["ledger"]["joined_ratio"] == 1
+    assert workload["walls_ns"] == {name: [100_000, 100_000] for name in ("phases", "operators", "primitives")}
     assert workload["overhead"] == {"operators": 0.041, "primitives": 0.12}
 
 
@@ -180,6 +183,7 @@ def test_json_of_a_pass_that_did_not_run_is_null() -> None:
         assert workload[key] is None
     for key in ("samples_ns", "phases", "operators", "primitives", "python", "passes", "notes"):
         assert workload[key] == []
+    assert workload["walls_ns"] == workload["overhead"] == {}
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -355,11 +359,11 @@ def test_a_pipe_gets_no_escape_codes(runs: Path, variable: str) -> None:
 
 
 def test_a_terminal_gets_its_width_and_color(runs: Path) -> None:
-    text = on_a_terminal(["show", "--dir", str(runs)], columns=110)
+    text = on_a_terminal(["show", "--dir", str(runs)], columns=120)
     assert "\x1b[1m" in text
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
     assert re.search(r"aten::mkldnn_convolution .* net\.conv1", plain), "a wide terminal has a line an operator"
-    assert "\x1b" not in on_a_terminal(["show", "--dir", str(runs)], columns=110, NO_COLOR="1")
+    assert "\x1b" not in on_a_terminal(["show", "--dir", str(runs)], columns=120, NO_COLOR="1")
 
 
 def on_a_terminal(args: list[str], columns: int, **variables: str) -> str:

@@ -528,3 +528,26 @@ def test_piped_output_has_no_escape_codes_and_fits_80_columns(project):
     tables = text.split("= perfsuite =")[-1].split("benchmark: 1 tests")[0].splitlines()[1:-2]
     assert any("aten::convolution_backward" in line for line in tables)
     assert max(map(len, tables)) <= 80
+
+
+def test_on_a_terminal_a_progress_line_comes_and_goes(project):
+    import pty
+
+    (project.path / "test_it.py").write_text(__import__("textwrap").dedent(STEP))
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *FAST, "--profile-dnn"], cwd=project.path, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    except OSError:  # the terminal closes with its last process
+        pass
+    assert process.wait() == 0
+    for stage in ("warm-up", "timing", "phases", "operators", "primitives", "memory"):
+        assert f"\r\x1b[2Kperfsuite: test_it.py::test_step · {stage} …".encode() in shown
+    # After the last stage the line is cleared before anything else is printed.
+    last = shown.rindex("memory …".encode())
+    assert shown[last:].split("…".encode(), 1)[1].startswith(b"\r\x1b[2K")

@@ -44,7 +44,7 @@ def places(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The paths of all objects within some JSON that spell a record: those whose keys are fixed."""
     if isinstance(data, list):
         return [place for i, item in enumerate(data) for place in places(item, (*path, i))]
-    if not isinstance(data, dict) or path[-1:] == ("overhead",):
+    if not isinstance(data, dict) or path[-1:] in (("walls_ns",), ("overhead",)):
         return []
     return [path, *(place for key, item in data.items() for place in places(item, (*path, key)))]
 
@@ -108,6 +108,9 @@ def test_a_missing_key_is_refused(path: tuple[Any, ...], key: str) -> None:
         (("operators", 1, "count"), True, r"Profile\.operators\[1\]\.count: expected float"),
         (("operators", 1, "primitives", 0), None, r"Profile\.operators\[1\]\.primitives\[0\]: expected int"),
         (("ledger",), [], r"Profile\.ledger: expected an object, found \[\]"),
+        (("walls_ns",), [], r"Profile\.walls_ns: expected an object"),
+        (("walls_ns", "phases"), 3, r"Profile\.walls_ns\.phases: expected an array, found 3"),
+        (("walls_ns", "phases", 1), 2.5, r"Profile\.walls_ns\.phases\[1\]: expected int, found 2\.5"),
         (("overhead",), [], r"Profile\.overhead: expected an object"),
         (("overhead", "operators"), "much", r"Profile\.overhead\.operators: expected float"),
     ],

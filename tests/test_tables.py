@@ -55,7 +55,7 @@ def test_modules_hold_their_operators_and_their_python() -> None:
 def test_phases_keep_their_order_and_the_rest_comes_last() -> None:
     rows = by_phase(PROFILE)
     assert [row.name for row in rows] == ["forward", "backward", "optimizer", None]
-    # The timed median is 100 µs.
+    # The steps of their pass are of 100 µs.
     assert [row.wall_ns for row in rows] == [41_000, 50_000, 8_000, None]
     assert [row.wall_share for row in rows] == [0.41, 0.5, 0.08, None]
     assert [(row.self_ns, row.python_ns) for row in rows] == [(30_000, 4_000), (40_000, 0), (5_000, 0), (0, 16_000)]
@@ -89,15 +89,44 @@ def test_an_unjoined_primitive_counts_too() -> None:
 
 def test_coverage_is_none_where_it_was_not_measured_and_zero_where_nothing_ran() -> None:
     assert onednn_coverage(PROFILE) == 0.5
-    assert onednn_coverage(a_profile(ledger=None)) is None
-    assert onednn_coverage(a_profile(join=None)) is None
     assert onednn_coverage(a_profile(primitives=(), operators=())) == 0
+    for walls in ({}, {"primitives": ()}, {"primitives": (0, 0)}, {"phases": (9,), "operators": (9,)}):
+        profile = a_profile(walls_ns=walls)
+        assert onednn_coverage(profile) is None
+        assert {row.share for row in by_primitive(profile)} == {None}
+        assert [row.share_of_primitives for row in by_primitive(profile)] == [0.4, 0.32, 0.24, 0.04]
 
 
-def test_without_a_ledger_there_are_no_shares() -> None:
+def test_a_share_is_of_the_steps_of_the_pass_that_measured_it() -> None:
+    # By its own steps: mean 200 µs for the primitives, median 50 µs for the phases; the ledger stays at 100 µs.
+    walls = {"phases": (50_000, 500_000, 40_000), "operators": (7, 7), "primitives": (100_000, 300_000)}
+    profile = a_profile(walls_ns=walls)
+    assert onednn_coverage(profile) == 0.25
+    assert [row.share for row in by_primitive(profile)] == [0.1, 0.08, 0.06, 0.01]
+    assert [row.wall_share for row in by_phase(profile)] == [0.82, 1.0, 0.16, None]
+    for by in (top_operators, by_module):
+        assert [row.share for row in by(profile)] == [row.share for row in by(PROFILE)]
+    assert [row.share for row in by_phase(profile)] == [row.share for row in by_phase(PROFILE)]
+    assert ledger_shares(profile) == ledger_shares(PROFILE)
+
+
+@pytest.mark.parametrize("walls", [{}, {"phases": ()}, {"phases": (0,)}, {"operators": (9,), "primitives": (9,)}])
+def test_a_phase_without_the_steps_around_it_has_a_time_and_no_share(walls: dict[str, tuple[int, ...]]) -> None:
+    rows = by_phase(a_profile(walls_ns=walls))
+    assert [(row.wall_ns, row.wall_share) for row in rows] == [
+        (41_000, None), (50_000, None), (8_000, None), (None, None),
+    ]  # fmt: skip
+
+
+def test_phases_need_no_timed_median_for_their_shares() -> None:
+    assert [row.wall_share for row in by_phase(a_profile(samples=None))] == [0.41, 0.5, 0.08, None]
+
+
+def test_without_a_ledger_nothing_of_the_operator_pass_has_a_share() -> None:
     bare = a_profile(ledger=None)
-    rows = (*top_operators(bare), *by_module(bare), *by_phase(bare), *by_primitive(bare))
+    rows = (*top_operators(bare), *by_module(bare), *by_phase(bare))
     assert {row.share for row in rows} == {None}
+    assert onednn_coverage(bare) == 0.5, "the primitive pass has a wall time of its own"
     assert ledger_shares(bare) is None
     empty = a_profile(ledger=Ledger(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
     assert {row.share for row in top_operators(empty)} == {None}

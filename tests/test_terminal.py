@@ -17,12 +17,13 @@ from perfsuite.present.cells import (
     format_bytes,
     format_count,
     format_ns,
+    format_shapes,
     format_share,
     shorten_left,
     shorten_right,
 )
 from perfsuite.present.terminal import GROUPS, render_grouped, render_header, render_profile, render_runs
-from perfsuite.records import Ledger, Memory, Phase, Profile, Run, Samples
+from perfsuite.records import Ledger, Memory, Operator, Phase, Profile, Run, Samples
 from perfsuite.store import RunSummary
 from tests.samples import a_primitive, a_profile, an_environment, profiles
 
@@ -57,11 +58,11 @@ optimizer  8.00 µs     8.0%
 3 operator rows: self time, mean of 2 profiled steps
 Operator                                                     Self  Share  Calls
 ───────────────────────────────────────────────────────────────────────────────
-aten::convolution_backward                                40.0 µs  40.0%      1
+aten::convolution_backward 4x8                            40.0 µs  40.0%      1
   jit:avx512_core, brg_conv_bwd_w:avx512_core  net.conv1
-aten::mkldnn_convolution                                  30.0 µs  30.0%      1
+aten::mkldnn_convolution 4x3                              30.0 µs  30.0%      1
   brg_conv_fwd:avx512_core, jit:uni  net.conv1
-aten::add_                                                5.00 µs   5.0%      2
+aten::add_ 8                                              5.00 µs   5.0%      2
 
 4 kinds of primitive: oneDNN's own clock, mean of 2 profiled steps
 Primitive             Time  Of step  Of oneDNN  Calls
@@ -72,9 +73,10 @@ convolution BWD_W  12.0 µs    12.0%      24.0%      1
 reorder            2.00 µs     2.0%       4.0%      1
 
 ledger: operators 75.0%, python 20.0%, unattributed 5.0% of 100 µs profiled
-oneDNN: 50.0% of the profiled step, 4 of 4 primitives joined (by markers)
+oneDNN: 50.0% of the step, 4 of 4 primitives joined (by markers)
 memory: peak RSS 25.0 MiB, 10.0 MiB before the step
-passes cost: operators +4.1%, primitives +12.0% over the timed median
+passes cost: operators +4.1%, primitives +12.0% over the timed median of the
+  same session
 note: The first note.
 """
     )
@@ -84,8 +86,58 @@ def test_on_a_wide_screen_an_operator_takes_one_line() -> None:
     text = render(a_profile(), width=140)
     line = next(line for line in text.splitlines() if line.startswith("aten::mkldnn_convolution"))
     assert line.split() == [
-        "aten::mkldnn_convolution", "30.0", "µs", "30.0%", "1", "brg_conv_fwd:avx512_core,", "jit:uni", "net.conv1",
+        "aten::mkldnn_convolution", "4x3", "30.0", "µs", "30.0%", "1", "brg_conv_fwd:avx512_core,", "jit:uni",
+        "net.conv1",
     ]  # fmt: skip
+
+
+def many_shapes() -> Profile:
+    """Operators as those of a large network: long shapes, modules and implementations."""
+    names = ("aten::convolution_backward", "aten::convolution_overrideable", "aten::convolution")
+    sizes = ((2, 256, 200, 304), (2, 256, 200, 304), (256, 256, 3, 3))
+    rows = zip(names, a_profile().operators, strict=True)
+    operators = tuple(dataclasses.replace(row, name=name, module=LONG, shapes=sizes) for name, row in rows)
+    return a_profile(operators=operators)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 119, 120, 140])
+def test_of_an_operator_the_shapes_are_cut_and_not_the_name(width: int) -> None:
+    lines = [line for line in render(many_shapes(), width=width).splitlines() if line.startswith("aten::")]
+    assert [line.split()[0] for line in lines] == [
+        "aten::convolution", "aten::convolution_overrideable", "aten::convolution_backward",
+    ]  # fmt: skip
+    for line in lines:
+        assert re.match(r"aten::\w+ (2x256x200x304 2x256x200x304 256x256x3x3|[0-9x ]*…) ", line)
+
+
+@pytest.mark.parametrize("width", [80, 120, 160])
+def test_a_name_too_long_for_one_line_has_the_room_of_two(width: int) -> None:
+    flash = "aten::_scaled_dot_product_flash_attention_for_cpu"
+    names = (f"{flash}_backward", flash, "aten::add_")
+    rows = zip(names, many_shapes().operators, strict=True)
+    profile = a_profile(operators=tuple(dataclasses.replace(row, name=name) for name, row in rows))
+    lines = [line for line in render(profile, width=width).splitlines() if line.startswith(flash)]
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{flash} ")
+    assert lines[1].startswith(f"{flash}_ba")
+    assert ("the_last_name" in lines[0]) == (width == 160)
+
+
+@pytest.mark.parametrize("width", [80, 100, 119])
+def test_below_a_wide_screen_shapes_have_the_room_of_the_details(width: int) -> None:
+    text = render(many_shapes(), width=width)
+    assert "aten::convolution 2x256x200x304 2x256x200x304 " in text
+    assert "the_last_name\n" in text
+
+
+def test_a_fact_that_does_not_fit_goes_on_indented() -> None:
+    note = "word " * 40 + "end"
+    lines = render(a_profile(notes=(note,)), width=80).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("note: "))
+    first, *rest = lines[start:]
+    assert len(rest) == 2
+    assert all(line.startswith("  word") for line in rest)
+    assert " ".join([first, *(line.strip() for line in rest)]) == f"note: {note}"
 
 
 def test_top_limits_the_rows_and_says_of_how_many() -> None:
@@ -141,7 +193,7 @@ def test_few_samples_have_a_range() -> None:
 def test_what_is_not_known_is_a_dash_and_not_a_zero() -> None:
     text = render(a_profile(ledger=None, memory=Memory(2**20, None)))
     assert "peak RSS –" in text
-    assert re.search(r"aten::add_ +5\.00 µs +– +2\n", text)
+    assert re.search(r"aten::add_ 8 +5\.00 µs +– +2\n", text)
 
 
 def test_contended_times_are_marked() -> None:
@@ -156,7 +208,9 @@ def test_hostile_text_is_shown_and_does_nothing(by: str | None, color: bool) -> 
         EVIL,
         scale=EVIL, dtype=EVIL, backend=EVIL, join=EVIL, notes=(EVIL,), overhead={EVIL: 0.1}, ledger=base.ledger,
         phases=(Phase(EVIL, (1,)),),
-        operators=tuple(dataclasses.replace(row, name=EVIL, phase=EVIL, module=EVIL) for row in base.operators),
+        operators=tuple(
+            dataclasses.replace(row, name=EVIL, phase=EVIL, module=EVIL, shapes=((EVIL, 3),)) for row in base.operators
+        ),
         primitives=tuple(
             dataclasses.replace(row, kind=EVIL, direction=EVIL, implementation=EVIL) for row in base.primitives
         ),
@@ -276,6 +330,42 @@ def test_sizes_shares_and_counts() -> None:
     assert [format_count(c) for c in (None, 3.0, 1.5, 2.9999)] == ["–", "3", "1.50", "3"]
 
 
+@pytest.mark.parametrize(
+    ("shapes", "text"),
+    [
+        ((), ""), (((),), ""), (((8,),), "8"), (((2, 3, 16, 16), (8, 3, 3, 3)), "2x3x16x16 8x3x3x3"),
+        (((2, 8), (), (8, 2), ()), "2x8 8x2"), (((0, 4),), "0x4"),
+        ((((512, 256), (4,), (8,)), (7,)), "512x256[3] 7"), ((((),),), "[1]"), ([[2, 3], [[4], [5]]], "2x3 4[2]"),
+        ((3, None, "2x3", ()), ""), (((None, "a"),), "Nonexa"),
+    ],
+)  # fmt: skip
+def test_shapes_are_sizes_and_scalars_are_left_out(shapes: tuple[object, ...], text: str) -> None:
+    assert format_shapes(shapes) == text
+
+
+@given(st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=5)))
+def test_shapes_read_back(sizes: list[list[int]]) -> None:
+    assert [[int(size) for size in shape.split("x")] for shape in format_shapes(sizes).split()] == sizes
+
+
+_text = st.text(max_size=5)
+_any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | _text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_text, inner, max_size=2),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(_any, max_size=3))
+def test_any_shapes_of_a_damaged_file_are_one_harmless_line(shapes: list[object]) -> None:
+    operator = Operator("o", None, None, tuple(shapes), 1.0, 9.0, (9,), 9.0)
+    lines = render(Profile("p", operators=(operator,), steps=1), "operator").splitlines()
+    (line,) = lines[6:]
+    assert re.match(r"o( .*)? 9 ns +– +1$", line)
+    assert not [char for char in line if unicodedata.category(char)[0] == "C"]
+
+
 @given(st.text(), st.integers(1, 40))
 def test_shortened_text_fits_and_keeps_the_right_end(text: str, width: int) -> None:
     text = clean(text)
@@ -291,7 +381,7 @@ def test_widths_fit_and_are_wasted_on_nobody(wanted: list[int], available: int) 
     widths = fit_widths(wanted, available)
     assert all(0 <= given <= want for given, want in zip(widths, wanted, strict=True))
     assert sum(widths) <= max(available, 0)
-    if sum(wanted) <= available:
+    if sum(wanted) <= max(available, 0):
         assert widths == wanted
     elif wanted:
         assert sum(widths) == max(available, 0)

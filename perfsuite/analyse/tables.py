@@ -1,7 +1,8 @@
 """What the tables show, computed from a profile.
 
-A *share* is of the profiled step's wall time (``ledger.wall_ns``) and None where there is no ledger, unless the
-field says otherwise.  Times of operators and primitives are means over the profiled steps, as recorded.
+A *share* is of the wall time of the steps of the pass that measured it (operators: ``ledger.wall_ns``; primitives
+and phases: ``walls_ns``), because steps of different passes are apart in time and machines drift; it is None where
+that wall time is not known.  Times of operators and primitives are means over the profiled steps, as recorded.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from perfsuite.records import Operator, Primitive, Profile, Shape
-from perfsuite.stats import median, median_interval
+from perfsuite.stats import mean, median, median_interval
 
 _SHORT_DIRECTIONS = {
     "forward_training": "FWD_D",
@@ -68,7 +69,7 @@ class ModuleRow:
 class PhaseRow:
     """A phase, or the rest outside all of them (``name`` None).
 
-    ``wall_ns`` is the median of the steps without the profiler and ``wall_share`` its share of the timed median;
+    ``wall_ns`` is the median of the steps without the profiler and ``wall_share`` its share of their median;
     the other figures are of the profiled steps.
     """
 
@@ -160,12 +161,13 @@ def by_phase(profile: Profile) -> tuple[PhaseRow, ...]:
     names += [name for name in dict.fromkeys((*operators, *python)) if name is not None and name not in names]
     if None in operators or None in python:
         names.append(None)
-    step = headline(profile)
+    steps = profile.walls_ns.get("phases", ())
+    step_ns = median(steps) if steps else 0
     return tuple(
         PhaseRow(
             name,
             wall_ns=walls.get(name),
-            wall_share=walls[name] / step.median_ns if name in walls and step and step.median_ns else None,
+            wall_share=walls[name] / step_ns if name in walls and step_ns else None,
             self_ns=_self_ns(operators[name]),
             python_ns=sum(python[name]),
             count=sum(operator.count for operator in operators[name]),
@@ -188,7 +190,7 @@ def by_primitive(profile: Profile) -> tuple[PrimitiveRow, ...]:
             direction,
             count=sum(primitive.count for primitive in members),
             time_ns=_time_ns(members),
-            share=_share(profile, _time_ns(members)),
+            share=_share_of_primitive_pass(profile, _time_ns(members)),
             share_of_primitives=_time_ns(members) / total if total else None,
             implementations=_implementations(members),
         )
@@ -198,12 +200,8 @@ def by_primitive(profile: Profile) -> tuple[PrimitiveRow, ...]:
 
 
 def onednn_coverage(profile: Profile) -> float | None:
-    """The share of the profiled step's wall time inside oneDNN primitives.
-
-    None without a ledger, or where the primitive pass did not run.  The two come from separate passes over the
-    same step, so rounding and drift can take it past 1.
-    """
-    return None if profile.join is None else _share(profile, _time_ns(profile.primitives))
+    """The share of a step's wall time inside oneDNN primitives, in the primitive pass; None if that did not run."""
+    return _share_of_primitive_pass(profile, _time_ns(profile.primitives))
 
 
 def ledger_shares(profile: Profile) -> LedgerShares | None:
@@ -268,3 +266,8 @@ def _implementations(primitives: Iterable[Primitive]) -> tuple[str, ...]:
 def _share(profile: Profile, ns: float) -> float | None:
     wall = profile.ledger.wall_ns if profile.ledger is not None else 0
     return ns / wall if wall else None
+
+
+def _share_of_primitive_pass(profile: Profile, ns: float) -> float | None:
+    walls = profile.walls_ns.get("primitives", ())
+    return ns / mean(walls) if walls and mean(walls) else None

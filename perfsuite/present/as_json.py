@@ -45,6 +45,7 @@ def _workload(profile: Profile) -> dict[str, Any]:
         "ledger": _ledger(profile.ledger),
         "peak_rss_bytes": memory.peak_rss_bytes if memory else None,
         "start_rss_bytes": memory.start_rss_bytes if memory else None,
+        "walls_ns": profile.walls_ns,
         "overhead": profile.overhead,
         "passes": profile.passes,
         "steps": profile.steps,

@@ -53,6 +53,19 @@ def format_count(count: float | None) -> str:
     return f"{count:.0f}" if abs(count - round(count)) < 0.005 else f"{count:.2f}"
 
 
+def format_shapes(shapes: Sequence[object]) -> str:
+    """Sizes of the tensors among an operator's inputs: ``2x256x64x64 256x256x3x3``; of a list its first tensor."""
+    return " ".join(filter(None, map(_format_shape, shapes)))
+
+
+def _format_shape(shape: object) -> str:
+    if not isinstance(shape, (tuple, list)) or not shape:
+        return ""
+    if isinstance(shape[0], (tuple, list)):
+        return f"{_format_shape(shape[0])}[{len(shape)}]"
+    return "x".join(map(str, shape))
+
+
 def shorten_left(text: str, width: int) -> str:
     """The end of ``text`` in at most ``width`` cells: of a module path the last names say which one it is."""
     if cell_len(text) <= width:

@@ -35,6 +35,8 @@ class Column:
     header: str
     kind: str
     cells: Sequence[str]
+    #: Cells that a text keeps before the others get any, but never more than half of what all texts have.
+    least: int = 0
 
 
 def section(caption: str, columns: Sequence[Column], width: int) -> list[RenderableType]:
@@ -56,7 +58,7 @@ def table(columns: Sequence[Column], width: int) -> Table:
     widths = [_natural(column) for column in columns]
     texts = [i for i, column in enumerate(columns) if column.kind != "number"]
     taken = taken_by([column for column in columns if column.kind == "number"]) + _GAP * (len(texts) - 1)
-    for i, fitted in zip(texts, fit_widths([widths[i] for i in texts], width - taken), strict=True):
+    for i, fitted in zip(texts, _text_widths([columns[i] for i in texts], width - taken), strict=True):
         widths[i] = fitted
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
     for column, fitted in zip(columns, widths, strict=True):
@@ -67,6 +69,23 @@ def table(columns: Sequence[Column], width: int) -> Table:
         cells = [_SHORTEN[c.kind](c.cells[row], fitted) for c, fitted in zip(columns, widths, strict=True)]
         grid.add_row(*map(Text, cells))
     return grid
+
+
+def _text_widths(columns: Sequence[Column], available: int) -> list[int]:
+    wanted = [_natural(column) for column in columns]
+    least = fit_widths([min(column.least, want) for column, want in zip(columns, wanted, strict=True)], available // 2)
+    more = fit_widths([want - kept for want, kept in zip(wanted, least, strict=True)], available - sum(least))
+    return [kept + added for kept, added in zip(least, more, strict=True)]
+
+
+def hanging(line: str, width: int) -> list[RenderableType]:
+    """A line wrapped at words, with what does not fit on the first indented: the next fact begins at the margin."""
+    console = Console(width=width, file=io.StringIO())
+    first = Text(line).wrap(console, width)[0].plain
+    rest = line[len(first) :].strip(" ")
+    if not rest:
+        return [Text(line)]
+    return [Text(first), *(Text(" " * _GAP + part.plain) for part in Text(rest).wrap(console, width - _GAP))]
 
 
 def to_text(parts: Sequence[RenderableType], width: int, color: bool) -> str:

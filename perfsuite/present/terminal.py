@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -19,15 +20,16 @@ from perfsuite.present.cells import (
     format_bytes,
     format_count,
     format_ns,
+    format_shapes,
     format_share,
 )
-from perfsuite.present.layout import MIN_WIDTH, Column, section, stack, table, taken_by, to_text
+from perfsuite.present.layout import MIN_WIDTH, Column, hanging, section, stack, table, taken_by, to_text
 from perfsuite.records import Profile, Run
 from perfsuite.store import RunSummary
 
 GROUPS = ("operator", "primitive", "module", "phase")
-#: From it on a row of an operator fits on one line.
-_WIDE = 100
+#: From it on a row of an operator fits on one line, if its name leaves room for the rest.
+_WIDE = 120
 
 
 def render_profile(profile: Profile, *, top: int, width: int, color: bool) -> str:
@@ -44,7 +46,7 @@ def render_profile(profile: Profile, *, top: int, width: int, color: bool) -> st
         parts += _operator_part(profile, top, width)
     if profile.primitives:
         parts += _primitive_part(profile, top, width)
-    facts = [Text(line) for line in _facts(profile)]
+    facts = [part for line in _facts(profile) for part in hanging(line, width)]
     return to_text([*parts, *([Text()] if facts else []), *facts], width, color)
 
 
@@ -126,7 +128,7 @@ def _facts(profile: Profile) -> list[str]:
         lines.append(f"memory: peak RSS {format_bytes(peak)}, {format_bytes(start)} before the step")
     if profile.overhead:
         cost = ", ".join(f"{clean(name)} {format_share(part, '+')}" for name, part in profile.overhead.items())
-        lines.append(f"passes cost: {cost} over the timed median")
+        lines.append(f"passes cost: {cost} over the timed median of the same session")
     return lines + [f"note: {clean(note)}" for note in profile.notes]
 
 
@@ -135,7 +137,7 @@ def _primitive_facts(profile: Profile) -> list[str]:
         return []
     if not profile.primitives:
         return ["oneDNN: no primitive was executed"]
-    line = f"oneDNN: {format_share(tables.onednn_coverage(profile))} of the profiled step"
+    line = f"oneDNN: {format_share(tables.onednn_coverage(profile))} of the step"
     ledger = profile.ledger
     if ledger is None:
         return [line]
@@ -187,9 +189,13 @@ def _operator_part(profile: Profile, top: int, width: int, *, phase: bool = Fals
         Column("Share", "number", [format_share(row.share) for row in rows]),
         Column("Calls", "number", [format_count(row.count) for row in rows]),
     ]
-    names = Column("Operator", "name", [clean(row.name) for row in rows])
+    # Rows of one operator in one module differ by what they were called with.  Where that is too long the shapes
+    # are cut, behind the name and " …".
+    called = [clean(f"{row.name} {format_shapes(row.shapes)}".rstrip()) for row in rows]
+    least = max((cell_len(clean(row.name)) for row in rows), default=0) + 2
+    names = Column("Operator", "name", called, least)
     caption = f"{_top_of(len(rows), profile.operators, 'operator rows')}: self time, {_origin(profile)}"
-    if width >= _WIDE:
+    if width >= _WIDE and least <= (width - taken_by(numbers)) // 2:
         return section(caption, [names, *numbers, *details], width)
     return section(caption, [stack(names, details, width - taken_by(numbers)), *numbers], width)
 
