@@ -20,3 +20,7 @@ class StoreError(PerfsuiteError):
 
 class CaptureError(PerfsuiteError):
     """A pass over the step could not measure what it is there to measure."""
+
+
+class PerfsuiteWarning(UserWarning):
+    """What was measured may not be what was meant; the same sentence is in the profile's notes."""

@@ -47,6 +47,13 @@ def pytest_configure(config: pytest.Config) -> None:
             config.pluginmanager.register(XdistHooks(session), "perfsuite-xdist")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Before anything runs: a misspelt setting is not worth an hour of measuring.
+    for item in items:
+        if item.get_closest_marker("profiled") is not None:
+            pytest_settings.read_marker(item)
+
+
 @pytest.fixture
 def profiled(benchmark: Any, request: pytest.FixtureRequest) -> Profiled:
     """Times a function or a training step, and with ``--profile-dnn`` records where its time goes."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -16,17 +15,13 @@ from perfsuite.capture.phases import PhaseRecorder
 from perfsuite.capture.step import Step
 from perfsuite.capture.timing import WarmUp, time_steps, warm_up
 from perfsuite.capture.training_step import TrainingStep
-from perfsuite.errors import CaptureError, UsageError
+from perfsuite.errors import CaptureError, PerfsuiteWarning, UsageError
 from perfsuite.pytest_settings import MarkerSettings, read_marker
 from perfsuite.records import Profile, Samples
 from perfsuite.stats import median
 
 if TYPE_CHECKING:
     from perfsuite.pytest_session import Session
-
-
-class PerfsuiteWarning(UserWarning):
-    """What was measured may not be what was meant."""
 
 
 class Profiled:
@@ -134,8 +129,6 @@ class Profiled:
             session.save(profile, self._item.nodeid)
             if self._benchmark.enabled:
                 self._benchmark.extra_info["perfsuite"] = summary(profile)
-            for note in profile.notes:
-                warnings.warn(PerfsuiteWarning(f"{profile.name}: {note}"), stacklevel=3)
         return result
 
     def _warm_up(self, step: Step) -> WarmUp:
@@ -163,31 +156,34 @@ class Profiled:
 
         session = self._session
         assert session is not None
-        notes: list[str | None] = []
+        said: list[str] = []  # how the samples came about; nothing is wrong with them
         if warmed is not None and not warmed.settled:
             spent = sum(warmed.calls_ns) / 1e9
-            notes.append(
+            said.append(
                 f"the step had not settled when its warm-up ended after {len(warmed.calls_ns)} calls ({spent:.1f} s)"
             )
         if samples is None and session.worker_input is not None and not _disabled_by_user(self._item.config):
             samples = Samples(time_steps(step))
-            notes.append("timed by perfsuite, because pytest-benchmark does not time under pytest-xdist")
+            said.append("timed by perfsuite, because pytest-benchmark does not time under pytest-xdist")
         elif samples is None:
-            notes.append("pytest-benchmark is disabled: there are no timed samples, and no overhead of the passes")
+            said.append("pytest-benchmark is disabled: there are no timed samples, and no overhead of the passes")
         settings = Settings(
             passes=marker.passes or session.settings.passes,
             steps=marker.steps or session.settings.steps,
             backend=marker.backend,
         )
-        notes.append(loss_note(result))
         profile = capture_profile(step, self._recorder, settings, samples, self._show)
+        loss = loss_note(result)
+        warned = ((loss,) if loss else ()) + profile.notes
+        for note in warned:
+            self._item.warn(PerfsuiteWarning(f"perfsuite: {note}"))
         return dataclasses.replace(
             profile,
             name=marker.name or self._item.nodeid,
             scale=marker.scale,
             dtype=marker.dtype or infer_dtype(model),
             contended=session.contended,
-            notes=tuple(note for note in notes if note) + profile.notes,
+            notes=(*said, *warned),
         )
 
     def _show(self, stage: str | None) -> None:

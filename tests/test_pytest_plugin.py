@@ -450,9 +450,9 @@ def test_a_wrong_marker_is_a_usage_error_that_names_it(project, arguments, messa
         def test_it(profiled):
             profiled(int)
     """
-    result = project(source, expect=None)
-    assert result.ret != 0
-    assert message in result.stdout.str() + result.stderr.str()
+    result = project(source, expect=4)
+    assert message in result.stderr.str()
+    assert "test_it.py::test_it" in result.stderr.str()
 
 
 def test_markers_name_the_workload_and_the_closest_wins(project):
@@ -551,3 +551,19 @@ def test_on_a_terminal_a_progress_line_comes_and_goes(project):
     # After the last stage the line is cleared before anything else is printed.
     last = shown.rindex("memory …".encode())
     assert shown[last:].split("…".encode(), 1)[1].startswith(b"\r\x1b[2K")
+
+
+def test_a_setting_that_hides_primitives_costs_the_primitives_only(project, monkeypatch):
+    monkeypatch.setenv("ONEDNN_VERBOSE", "0,filter=reorder")
+    result = project(STEP, "--profile-dnn")
+    profile = only(project)
+    assert profile.ledger.wall_ns > 0
+    assert profile.primitives == ()
+    assert profile.join is None
+    assert any("primitives were not recorded" in note and "filter=" in note for note in profile.notes)
+    result.stdout.fnmatch_lines(["*PerfsuiteWarning*primitives were not recorded*"])
+
+
+def test_warnings_as_errors_do_not_mind_how_the_samples_came_about(project):
+    project(STEP, "--profile-dnn", "--benchmark-disable", "-W", "error")
+    assert any("disabled" in note for note in only(project).notes)

@@ -1,69 +1,79 @@
 """``profiled`` times what ``benchmark`` times: their medians of the same training step agree within 1 %.
 
-Pairs of fresh processes under the quiet settings, either side first by chance; the ratio is taken in each
-pair, since two processes of the same code differ by more than two rounds of one process.
+Fresh processes under the quiet settings.  In each, one step is built and then timed by either fixture in turn, in
+pairs whose order is drawn anew; the ratio is taken within each pair, since two processes of the same code differ by
+more than two minutes of one process.
 
-``python -m benchmarks.reach.timing_equality [--pairs N] [--workload NAME] [--json]``
+``python -m benchmarks.reach.timing_equality [--processes N] [--pairs N] [--workload NAME] [--json]``
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import tempfile
 from pathlib import Path
 
-from benchmarks.reach.common import QUIET, Finding, conclude, interleave, run_python
+from benchmarks.reach.common import QUIET, Finding, conclude, run_python
 from benchmarks.workloads import NAMES
 from perfsuite.stats import median
 
 TOLERANCE = 0.01
 
+#: What is compared is two fixtures and not the machine's cores, whose waking of each other is most of the noise.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+
 _TESTS = """
 import pytest
 from benchmarks.workloads import workload
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def step():
     step = workload({name!r}).build().training_step()
     for _ in range(20):
         step()
     return step
 
-def test_benchmark(benchmark, step):
-    benchmark(step)
-
-def test_profiled(profiled, step):
-    profiled(step)
+@pytest.mark.parametrize(("pair", "fixture"), {order!r})
+def test_same(request, step, pair, fixture):
+    request.getfixturevalue(fixture)(step)
 """
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--workload", choices=NAMES, default="resnet18")
+    parser.add_argument("--processes", type=int, default=4)
+    parser.add_argument("--pairs", type=int, default=20, help="pairs in each process")
+    parser.add_argument("--workload", choices=NAMES, default="lstm")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        (folder / "pytest.ini").write_text("[pytest]\n")
-        (folder / "test_same.py").write_text(_TESTS.format(name=options.workload))
-        sides = {
-            "profiled": lambda: timed_median_ms(folder, "test_profiled"),
-            "benchmark": lambda: timed_median_ms(folder, "test_benchmark"),
-        }
-        times = interleave(sides, options.pairs)
+    times: dict[str, list[float]] = {"profiled": [], "benchmark": []}
+    for seed in range(options.processes):
+        for fixture, medians in timed_medians_ms(options.workload, options.pairs, seed).items():
+            times[fixture] += medians
     ratios = [one / other for one, other in zip(times["profiled"], times["benchmark"], strict=True)]
     finding = Finding("profiled ÷ benchmark", "×", ratios, low=1 - TOLERANCE, high=1 + TOLERANCE)
     return conclude([finding], {name: (median(values), "ms") for name, values in times.items()}, options.json)
 
 
-def timed_median_ms(folder: Path, test: str) -> float:
-    """The median that pytest-benchmark reports of ``test`` in a fresh process."""
-    report = folder / "report.json"
-    run_python("pytest", "-q", f"test_same.py::{test}", f"--benchmark-json={report}", cwd=folder, environment=QUIET)
-    (benchmark,) = json.loads(report.read_text())["benchmarks"]
-    return float(benchmark["stats"]["median"]) * 1e3
+def timed_medians_ms(workload: str, pairs: int, seed: int) -> dict[str, list[float]]:
+    """The medians that pytest-benchmark reports in one fresh process; fixture → values by pair."""
+    shuffle = random.Random(seed).shuffle
+    order: list[tuple[int, str]] = []
+    for pair in range(pairs):
+        sides = ["profiled", "benchmark"]
+        shuffle(sides)
+        order += [(pair, side) for side in sides]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "pytest.ini").write_text("[pytest]\n")
+        (folder / "test_same.py").write_text(_TESTS.format(name=workload, order=order))
+        report = folder / "report.json"
+        run_python("pytest", "-q", f"--benchmark-json={report}", cwd=folder, environment=QUIET)
+        found = json.loads(report.read_text())["benchmarks"]
+    by_pair = {(b["params"]["fixture"], b["params"]["pair"]): b["stats"]["median"] * 1e3 for b in found}
+    return {fixture: [by_pair[fixture, pair] for pair in range(pairs)] for fixture in ("profiled", "benchmark")}
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from perfsuite.capture.primitives import Join
 from perfsuite.capture.profiler import profiler_range, record_steps
 from perfsuite.capture.step import Step
 from perfsuite.capture.verbose import VerboseCapture, capture_verbose, timestamps_available, verbose_header
+from perfsuite.errors import CaptureError
 from perfsuite.records import Memory, Operator, Phase, Primitive, Profile, Samples
 from perfsuite.stats import mean, median
 
@@ -134,7 +135,11 @@ def _operator_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings:
 
 
 def _primitive_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings: Settings, hooks: bool) -> None:
-    by_time = timestamps_available()
+    try:
+        by_time = timestamps_available()
+    except CaptureError as error:  # this build, or this process, cannot show primitives: the rest still can be
+        draft.notes.append(f"primitives were not recorded: {error}")
+        return
     if not by_time and not hooks:
         draft.notes.append(
             "primitives were not recorded: under torch.compile they can be joined by timestamps only, and oneDNN "

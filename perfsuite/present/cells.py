@@ -11,6 +11,8 @@ from rich.cells import cell_len
 #: Shown for a value that is not known.
 MISSING = "–"
 ELLIPSIS = "…"
+#: Nothing wider than this fits a line anywhere; cutting there first keeps a name of a megabyte from taking minutes.
+_LONGEST = 2000
 _TIME_UNITS = (("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9))
 _BYTE_UNITS = (("B", 1.0), ("KiB", 2.0**10), ("MiB", 2.0**20), ("GiB", 2.0**30), ("TiB", 2.0**40))
 
@@ -70,6 +72,7 @@ def shorten_left(text: str, width: int) -> str:
     """The end of ``text`` in at most ``width`` cells: of a module path the last names say which one it is."""
     if cell_len(text) <= width:
         return text
+    text = text[-_LONGEST:]
     while text and cell_len(text) > width - 1:
         text = text[1:]
     return ELLIPSIS + text
@@ -79,6 +82,7 @@ def shorten_right(text: str, width: int) -> str:
     """The beginning of ``text`` in at most ``width`` cells."""
     if cell_len(text) <= width:
         return text
+    text = text[:_LONGEST]
     while text and cell_len(text) > width - 1:
         text = text[:-1]
     return text + ELLIPSIS
