@@ -20,17 +20,20 @@ _SESSION: pytest.StashKey[Any] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--profile-dnn`` and its companions."""
     pytest_settings.add_options(parser)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Ask oneDNN for timestamps before anything can use it."""
     # oneDNN reads this once, at its first use, and a conftest.py may be that.
     if pytest_settings.is_on(early_config):
         os.environ.setdefault("ONEDNN_VERBOSE_TIMESTAMP", "1")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker, and the session if it records."""
     config.addinivalue_line(
         "markers",
         "profiled(name, scale, dtype, backend, steps, passes): settings of perfsuite's `profiled` fixture",
@@ -48,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Check the markers."""
     # Before anything runs: a misspelt setting is not worth an hour of measuring.
     for item in items:
         if item.get_closest_marker("profiled") is not None:

@@ -33,6 +33,7 @@ class Session:
         self._writer: RunWriter | None = None
         self._environment: Environment | None = None
         self._names: dict[str, str] = {}
+        self._problem: str | None = None
         self._progress = ProgressLine(config)
 
     # --- the run -----------------------------------------------------------------------------------
@@ -85,11 +86,13 @@ class Session:
     # --- pytest's hooks ----------------------------------------------------------------------------
 
     def pytest_report_header(self) -> str | None:
+        """What is recorded, and where to."""
         if self.worker_input is not None:
             return None
         return f"perfsuite: recording {', '.join(self.settings.passes)} to {_shown(self.settings.directory)}"
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Begin the run if a test will need it."""
         # A folder that cannot be written is better said before an hour of measuring than after it.
         collect_only = self.config.getoption("collectonly", False)
         if self.worker_input is None and not collect_only and any(map(_uses_profiled, session.items)):
@@ -100,27 +103,37 @@ class Session:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Finish the run; a worker hands its environment to the controller instead."""
         if self.worker_input is not None:
             if self._environment is not None:
                 output: dict[str, Any] = self.config.workeroutput  # type: ignore[attr-defined]
                 output[_ENVIRONMENT] = to_json(self._environment)
             return
-        if self._writer is not None:
-            stopped = bool(session.shouldstop or session.shouldfail)
-            ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not stopped
+        if self._writer is None:
+            return
+        if not any(self._writer.path.glob("workloads/*.json.gz")):
+            self._writer.discard()
+            self._writer = None
+            return
+        stopped = bool(session.shouldstop or session.shouldfail)
+        ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not stopped
+        try:
             self._writer.finish("complete" if ended else "interrupted", self._environment)
+        except StoreError as error:
+            self._problem = str(error)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the run as it was saved."""
         if self.worker_input is not None:
             return
-        if self._writer is None or not any(self._writer.path.glob("workloads/*.json.gz")):
-            if self._writer is not None:
-                self._writer.discard()
-            terminalreporter.section("perfsuite")
+        terminalreporter.section("perfsuite")
+        if self._writer is None:
             terminalreporter.line(
                 "--profile-dnn: nothing was recorded, because no test that ran to its end uses the `profiled` fixture"
             )
             return
+        if self._problem:
+            terminalreporter.line(f"perfsuite: error: {self._problem}", red=True)
         try:
             self._summarise(terminalreporter)
         except PerfsuiteError as error:
@@ -133,7 +146,6 @@ class Session:
         assert self._writer is not None
         run = load_run(self._writer.path)
         width = max(terminalreporter._tw.fullwidth, 80)
-        terminalreporter.section("perfsuite")
         for profile in run.workloads:
             text = render_profile(profile, top=self.settings.top, width=width, color=terminalreporter.hasmarkup)
             for line in text.splitlines():
@@ -145,6 +157,7 @@ class Session:
         terminalreporter.line(f"see it again: perfsuite show {run.id if where == f'.perfsuite/{run.id}' else where}")
 
     def pytest_unconfigure(self) -> None:
+        """Hand on what children of a step printed after it."""
         stdio = sys.modules.get("perfsuite.capture.stdio")
         if stdio is not None:
             stdio.drain_late()
@@ -158,6 +171,7 @@ class XdistHooks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker which run to write into."""
         try:
             node.workerinput[_RUN] = str(self._session.writer().path)
         except StoreError as error:
@@ -165,6 +179,7 @@ class XdistHooks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Take over the environment that a worker saw."""
         found = getattr(node, "workeroutput", {}).get(_ENVIRONMENT)
         if found is not None:
             self._session._environment = from_json(Environment, found)

@@ -567,3 +567,42 @@ def test_a_setting_that_hides_primitives_costs_the_primitives_only(project, monk
 def test_warnings_as_errors_do_not_mind_how_the_samples_came_about(project):
     project(STEP, "--profile-dnn", "--benchmark-disable", "-W", "error")
     assert any("disabled" in note for note in only(project).notes)
+
+
+def test_a_disk_that_is_full_at_the_end_costs_the_manifest_only(project):
+    (project.path / "conftest.py").write_text(
+        "import errno, pytest\n"
+        "@pytest.fixture(autouse=True, scope='session')\n"
+        "def full_at_the_end():\n"
+        "    yield\n"
+        "    from perfsuite.store import writer\n"
+        "    def full(path, data):\n"
+        "        raise OSError(errno.ENOSPC, 'No space left on device')\n"
+        "    writer.write_atomically = full\n"
+    )
+    result = project(STEP, "--profile-dnn")
+    result.stdout.fnmatch_lines(["perfsuite: error: cannot finish the run*space*", "*test_step*"])
+    run = saved(project)
+    assert run.status == "interrupted"
+    assert len(run.workloads) == 1
+
+
+def test_a_disk_that_fills_up_fails_the_test_in_one_line_and_keeps_the_rest(project):
+    source = (
+        STEP
+        + """
+    def test_full(profiled, monkeypatch):
+        import errno
+        from perfsuite.store import writer
+
+        def full(path, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(writer, "write_atomically", full)
+        profiled(int)
+"""
+    )
+    result = project(source, "--profile-dnn", expect=1)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*StoreError: cannot save workload*No space left on device*"])
+    assert [p.name for p in saved(project).workloads] == ["test_it.py::test_step"]
