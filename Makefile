@@ -27,6 +27,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 test-ipex: $(IPEX_VENV)/.installed
+	$(IPEX_BIN)/python -c 'import intel_extension_for_pytorch'  # or its tests would only be skipped
 	$(IPEX_BIN)/python -m pytest -m ipex tests
 
 $(IPEX_VENV)/.installed: pyproject.toml

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import pytest
 
 from perfsuite.store import load_run
 
-pytestmark = [
-    pytest.mark.ipex,
-    pytest.mark.skipif(
-        find_spec("intel_extension_for_pytorch") is None,
-        reason="NOT TESTED: capture on IPEX, which is not installed here; run make test-ipex",
-    ),
-]
+pytestmark = pytest.mark.ipex
 
 SOURCE = """
     import intel_extension_for_pytorch as ipex

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.clean_process import CleanProcesses
 
-pytestmark = [
-    pytest.mark.ipex,
-    pytest.mark.skipif(
-        importlib.util.find_spec("intel_extension_for_pytorch") is None,
-        reason="NOT TESTED: IPEX's copy of oneDNN; run make test-ipex",
-    ),
-]
+pytestmark = pytest.mark.ipex
 
 PRELUDE = """
     import torch

@@ -16,7 +16,6 @@ from perfsuite.records import Profile
 
 
 def profile_of(name: str, dtype: str = "float32", backend: str = "eager") -> Profile:
-    os.environ.setdefault("ONEDNN_VERBOSE_TIMESTAMP", "1")
     built = workload(name, dtype=dtype, backend=backend).build()
     recorder = PhaseRecorder()
     step = TrainingStep(built.model, built.optimizer, built.loss, built.batch, phase=recorder.phase)
