@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -422,7 +423,11 @@ def test_c_stays_line_buffered_on_a_terminal() -> None:
     )
     os.close(slave)
     assert result.returncode == 0
-    assert os.read(master, 4096) == b"first write of C\r\nsecond\r\n"
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: the terminal has no writer any more
+        while chunk := os.read(master, 4096):
+            shown += chunk
+    assert shown == b"first write of C\r\nsecond\r\n"
     os.close(master)
 
 
