@@ -6,12 +6,13 @@ imported when a test uses ``profiled``, and torch only with ``--profile-dnn``.
 
 from __future__ import annotations
 
-import os
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from perfsuite import pytest_settings
+from perfsuite.errors import PerfsuiteError
 
 if TYPE_CHECKING:
     from perfsuite.pytest_profiled import Profiled
@@ -27,9 +28,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Ask oneDNN for timestamps before anything can use it."""
-    # oneDNN reads this once, at its first use, and a conftest.py may be that.
     if pytest_settings.is_on(early_config):
-        os.environ.setdefault("ONEDNN_VERBOSE_TIMESTAMP", "1")
+        from perfsuite.capture.verbose import request_timestamps
+
+        request_timestamps()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,12 +52,24 @@ def pytest_configure(config: pytest.Config) -> None:
             config.pluginmanager.register(XdistHooks(session), "perfsuite-xdist")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Check the markers."""
-    # Before anything runs: a misspelt setting is not worth an hour of measuring.
-    for item in items:
-        if item.get_closest_marker("profiled") is not None:
-            pytest_settings.read_marker(item)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Check the markers before anything runs: a misspelt setting is not worth an hour of measuring."""
+    # A worker of pytest-xdist that refuses to collect takes the whole session down with a traceback; there each
+    # test says it for itself.
+    if not hasattr(config, "workerinput"):
+        pytest_settings.check_markers(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the user can mend is said in one line: a traceback through perfsuite helps nobody."""
+    report = yield
+    error = call.excinfo.value if call.excinfo is not None else None
+    if report.failed and isinstance(error, PerfsuiteError):
+        report.longrepr = f"{type(error).__name__}: {error}"
+    return report
 
 
 @pytest.fixture

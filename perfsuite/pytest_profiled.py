@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from perfsuite.capture.health import loss_note, thread_count, threads_note
 from perfsuite.capture.phases import PhaseRecorder
 from perfsuite.capture.step import Step
 from perfsuite.capture.timing import WarmUp, time_steps, warm_up
@@ -38,7 +39,7 @@ class Profiled:
         """Time ``fn(*args, **kwargs)`` as ``benchmark`` does, after warming up, and profile it.
 
         Returns:
-            What ``fn`` returned in its last timed call.
+            What ``fn`` returned to ``benchmark``.
 
         Raises:
             UsageError: ``profiled`` or ``benchmark`` was used before in this test.
@@ -121,12 +122,14 @@ class Profiled:
         session = self._session
         if session is not None:
             _require_torch()
+            session.claim(marker.name or self._item.nodeid, self._item.nodeid)
+        threads = thread_count()
         warmed = self._warm_up(step) if warm and (session is not None or self._benchmark.enabled) else None
         self._show("timing")
         result = timed()
         if session is not None:
-            profile = self._profile(step, self._samples(), warmed, marker, model, result)
-            session.save(profile, self._item.nodeid)
+            profile = self._profile(step, self._samples(), warmed, marker, model, result, threads)
+            session.save(profile)
             if self._benchmark.enabled:
                 self._benchmark.extra_info["perfsuite"] = summary(profile)
         return result
@@ -151,8 +154,9 @@ class Profiled:
         marker: MarkerSettings,
         model: Any,
         result: Any,
+        threads: int | None,
     ) -> Profile:
-        from perfsuite.capture.passes import Settings, capture_profile, infer_dtype, loss_note
+        from perfsuite.capture.passes import Settings, capture_profile, infer_dtype
 
         session = self._session
         assert session is not None
@@ -163,7 +167,7 @@ class Profiled:
                 f"the step had not settled when its warm-up ended after {len(warmed.calls_ns)} calls ({spent:.1f} s)"
             )
         if samples is None and session.worker_input is not None and not _disabled_by_user(self._item.config):
-            samples = Samples(time_steps(step))
+            samples = time_steps(step)
             said.append("timed by perfsuite, because pytest-benchmark does not time under pytest-xdist")
         elif samples is None:
             said.append("pytest-benchmark is disabled: there are no timed samples, and no overhead of the passes")
@@ -173,8 +177,8 @@ class Profiled:
             backend=marker.backend,
         )
         profile = capture_profile(step, self._recorder, settings, samples, self._show)
-        loss = loss_note(result)
-        warned = ((loss,) if loss else ()) + profile.notes
+        found = (loss_note(result), threads_note(threads, thread_count()))
+        warned = (*filter(None, found), *profile.notes)
         for note in warned:
             self._item.warn(PerfsuiteWarning(f"perfsuite: {note}"))
         return dataclasses.replace(

@@ -32,6 +32,7 @@ class Session:
         self.worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
         self._writer: RunWriter | None = None
         self._environment: Environment | None = None
+        self._facts: dict[str, Any] | None = None
         self._names: dict[str, str] = {}
         self._problem: str | None = None
         self._progress = ProgressLine(config)
@@ -54,30 +55,44 @@ class Session:
                 self._writer = store.create_run(self.settings.directory, gather_environment())
         return self._writer
 
-    def save(self, profile: Profile, nodeid: str) -> None:
+    def save(self, profile: Profile) -> None:
         """Write a finished workload.
 
         Raises:
-            UsageError: two tests gave their workloads the same name.
             StoreError: it cannot be written; what was written before is untouched.
         """
-        earlier = self._names.setdefault(profile.name, nodeid)
-        if earlier != nodeid:
-            raise UsageError(f"{nodeid}: the name {profile.name!r} is taken by {earlier} in this session")
         self._note_environment()
         self.writer().write(profile)
 
-    def _note_environment(self) -> None:
-        if self._environment is None:
-            from perfsuite.capture.torch_facts import torch_facts
-            from perfsuite.environment import gather_environment
+    def claim(self, name: str, nodeid: str) -> None:
+        """Keep the name for the test, before it is measured.
 
-            self._environment = gather_environment(torch_facts())
+        Raises:
+            UsageError: another test of this session has it (also on another worker of pytest-xdist).
+        """
+        if name == nodeid:
+            return
+        earlier = self._names.setdefault(name, nodeid)
+        if earlier == nodeid and self.worker_input is not None and not self.writer().claim(name, nodeid):
+            earlier = "a test on another worker"
+        if earlier != nodeid:
+            raise UsageError(f"{nodeid}: the name {name!r} is taken by {earlier} in this session")
+
+    def _note_environment(self) -> None:
+        # Written down at once, for a session that is killed; and again when another copy of oneDNN was heard.
+        from perfsuite.capture.torch_facts import torch_facts
+        from perfsuite.environment import gather_environment
+
+        facts = torch_facts()
+        if facts != self._facts:
+            self._facts = facts
+            self._environment = gather_environment(facts)
+            self.writer().describe(self._environment)
 
     @property
     def contended(self) -> bool:
-        """Whether other workers of this session run at the same time."""
-        return self.worker_input is not None and self.worker_input.get("workercount", 1) > 1
+        """Whether the session is spread over workers, which run at the same time."""
+        return self.worker_input is not None
 
     def progress(self, nodeid: str, stage: str | None) -> None:
         """Say which pass runs; None when the workload is done."""
@@ -124,12 +139,12 @@ class Session:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the run as it was saved."""
-        if self.worker_input is not None:
+        if self.worker_input is not None or self.config.getoption("collectonly", False):
             return
         terminalreporter.section("perfsuite")
         if self._writer is None:
             terminalreporter.line(
-                "--profile-dnn: nothing was recorded, because no test that ran to its end uses the `profiled` fixture"
+                "--profile-dnn: nothing was recorded: no test that uses the `profiled` fixture ran to its end"
             )
             return
         if self._problem:

@@ -138,6 +138,23 @@ def read_marker(item: pytest.Item) -> MarkerSettings:
     return MarkerSettings(**merged)
 
 
+def check_markers(items: Iterable[pytest.Item]) -> None:
+    """Read the markers of all tests that use ``profiled``.
+
+    Raises:
+        pytest.UsageError: as :func:`read_marker`, or two tests give their workloads the same name.
+    """
+    names: dict[str, str] = {}
+    for item in items:
+        if "profiled" not in getattr(item, "fixturenames", ()):
+            continue
+        name = read_marker(item).name
+        if name is not None and names.setdefault(name, item.nodeid) != item.nodeid:
+            raise pytest.UsageError(
+                f"{item.nodeid}: @pytest.mark.profiled: the name {name!r} is taken by {names[name]}"
+            )
+
+
 def _checked(name: str, value: Any, where: str) -> Any:
     fields = {f.name for f in dataclasses.fields(MarkerSettings)}
     if name not in fields:

@@ -105,7 +105,7 @@ class Primitive:
 class PythonTime:
     """Measured self time of ranges that are not operators: what Python and the framework cost.
 
-    ``kind`` is ``step``, ``phase``, ``module``, ``autograd`` or ``annotation``.
+    ``kind`` is ``phase``, ``module``, ``autograd``, ``annotation``, or ``step`` for a step without phases.
     """
 
     kind: str
@@ -123,13 +123,16 @@ class Ledger:
     operators_ns: float
     python_ns: float
     unattributed_ns: float
-    joined_primitives: float
-    executed_primitives: float
+    #: None where the primitive pass did not run.
+    joined_primitives: float | None = None
+    executed_primitives: float | None = None
 
     @property
     def joined_ratio(self) -> float | None:
-        """Share of the executed primitives that are joined to an operator; None if none was executed."""
-        return self.joined_primitives / self.executed_primitives if self.executed_primitives else None
+        """Share of the executed primitives that are joined to an operator; None if none was executed, or unknown."""
+        if self.joined_primitives is None or not self.executed_primitives:
+            return None
+        return self.joined_primitives / self.executed_primitives
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,17 @@ def test_a_backward_operator_gets_the_module_of_its_forward():
     assert found["aten::relu"].module == "Net.frozen"
 
 
+def test_forward_operators_that_run_again_in_the_backward_are_linked_too():
+    events = [
+        event("CheckpointFunctionBackward", 0, 100, scope=1, sequence=1, forward_thread=1),
+        event(MODULE_RANGE + "Net.a", 10, 40),
+        event("aten::linear", 11, 39, sequence=5),
+        event("autograd::engine::evaluate_function: MmBackward0", 50, 90, sequence=5, forward_thread=1),
+        event("aten::mm", 60, 80),
+    ]
+    assert build_tree(events).nodes[-1].module == "Net.a"
+
+
 def test_accumulating_a_gradient_belongs_to_no_module():
     events = [
         event("aten::mm", 0, 5, sequence=1),

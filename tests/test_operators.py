@@ -69,6 +69,14 @@ def test_the_ledger_names_what_no_clock_of_the_profiler_saw():
     assert ledger.joined_ratio == 0.5
 
 
+def test_between_phases_is_nobodys_and_events_that_are_lost_show_up():
+    forward = event("perfsuite.phase:forward", 20, 60)
+    steps = recorded(event(STEP_RANGE, 0, 100), forward, event("aten::mm", 30, 50), walls=(100,))
+    ledger = operators.ledger(steps)
+    assert (ledger.operators_ns, ledger.python_ns, ledger.unattributed_ns) == (20, 20, 60)
+    assert {row.kind for row in operators.python_rows(steps)} == {"phase"}
+
+
 def test_allocations_belong_to_the_innermost_operator():
     steps = recorded(
         event(STEP_RANGE, 0, 100),

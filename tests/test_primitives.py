@@ -33,8 +33,11 @@ STEP = Event(STEP_RANGE, BASE, BASE + 100_000, thread=1)
 CONV = Event("aten::conv", BASE + 10_000, BASE + 50_000, thread=1)
 
 
+BEGIN, END = "perfsuite_marker,step-begin,0", "perfsuite_marker,step-end,0"
+
+
 def join(events, *lines):
-    return primitives.join_by_time(recorded(*events), lines)
+    return primitives.join_by_time(recorded(*events), [BEGIN, *lines, END])
 
 
 def test_an_execution_belongs_to_the_innermost_operator_at_its_middle():
@@ -49,13 +52,30 @@ def test_an_execution_outside_operators_is_counted_and_not_joined():
 
 
 def test_executions_outside_the_recorded_steps_are_left_out():
-    assert join([STEP, CONV], line(BASE - 50_000, 10_000), line(BASE + 200_000, 10)).pairs == ()
+    outside = [line(BASE + 20_000, 10), BEGIN, END, line(BASE + 20_000, 10)]
+    assert primitives.join_by_time(recorded(STEP, CONV), outside).pairs == ()
+
+
+def test_executions_of_a_step_are_counted_even_if_the_clocks_disagree():
+    found = join([STEP, CONV], line(BASE + 10**9, 10_000), line(BASE - 10**9, 10_000))
+    assert [key for _, key in found.pairs] == [None, None]
+
+
+def test_a_line_without_a_time_and_a_line_that_cannot_be_read_are_counted():
+    found = join(
+        [STEP, CONV], line(BASE + 20_000, 10).replace(f"{BASE // 10**6}.020000,", ""), "onednn_verbose,v1,what"
+    )
+    assert [key for _, key in found.pairs] == [None]
+    assert found.rejected == 1
 
 
 def test_an_execution_that_two_threads_could_have_run_is_not_joined():
     other = Event("aten::conv", BASE + 20_000, BASE + 30_000, thread=2)
     found = join([STEP, CONV, other], line(BASE + 22_000, 2_000), line(BASE + 32_000, 2_000))
     assert [key and key[0] for _, key in found.pairs] == [None, "aten::conv"]
+    third = Event("aten::conv", BASE + 15_000, BASE + 25_000, thread=3)
+    found = join([STEP, CONV, third, other], line(BASE + 22_000, 2_000), line(BASE + 26_000, 2_000))
+    assert [key for _, key in found.pairs] == [None, None]
 
 
 def test_an_operator_of_the_primitive_pass_only_gets_a_row_with_count_0():
@@ -105,13 +125,12 @@ def listening():
         yield
     kept.extend(verbose.lines)
 with module_ranges(ModulePaths()):
-    recording = record_steps(Step(step), 2, around=listening)
+    recording = record_steps(Step(step), 2, around=listening, at_edge=primitives.step_edges())
 steps = operators.nest(recording)
 by_marker = primitives.join_by_markers(steps, kept, verbose_header())
 result = {"timestamps": timestamps_available(), "markers": [key for _, key in by_marker.pairs]}
 if timestamps_available():
-    unmarked = [line for line in kept if not line.startswith('perfsuite_marker')]
-    by_time = primitives.join_by_time(steps, unmarked, verbose_header())
+    by_time = primitives.join_by_time(steps, kept, verbose_header())
     result["times"] = [key for _, key in by_time.pairs]
 print(json.dumps(result))
 """

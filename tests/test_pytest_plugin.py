@@ -229,6 +229,12 @@ def test_nothing_recorded_is_said(project):
     assert not list((project.path).glob(".perfsuite/*/"))
 
 
+def test_collecting_only_says_nothing_of_recording(project):
+    result = project(STEP, "--profile-dnn", "--collect-only")
+    assert "nothing was recorded" not in result.stdout.str()
+    assert not (project.path / ".perfsuite").exists()
+
+
 def test_a_failing_step_fails_its_test_and_loses_no_other(project):
     source = (
         STEP
@@ -278,11 +284,7 @@ def test_a_step_that_changes_the_thread_count_is_said(project):
         def test_threads(profiled):
             torch.set_num_threads(2)
 
-            def step():
-                if torch.autograd._profiler_enabled():
-                    torch.set_num_threads(1)
-
-            profiled(step)
+            profiled(torch.set_num_threads, 1)
     """
     project(source, "--profile-dnn")
     assert any("thread count from 2 to 1" in note for note in only(project).notes)
@@ -384,6 +386,7 @@ def test_a_kill_keeps_what_was_finished(project):
     process.wait()
     run = saved(project)
     assert run.status == "interrupted"
+    assert run.environment.torch is not None
     assert [p.name for p in run.workloads] == ["test_it.py::test_step"]
 
 
@@ -403,6 +406,13 @@ def test_xdist_workers_join_one_run_and_are_marked_contended(project):
     assert len(run.workloads) == 4
     assert all(p.contended and p.samples is not None for p in run.workloads)
     result.stdout.fnmatch_lines(["*contended*"])
+
+
+def test_a_function_too_short_for_the_clock_is_timed_under_xdist(project):
+    project("def test_short(profiled):\n    profiled(int)", "--profile-dnn", "-n", "1")
+    profile = only(project)
+    assert profile.contended
+    assert profile.samples.iterations > 10
 
 
 def test_ini_options_and_command_line(project):
@@ -455,6 +465,18 @@ def test_a_wrong_marker_is_a_usage_error_that_names_it(project, arguments, messa
     assert "test_it.py::test_it" in result.stderr.str()
 
 
+def test_a_wrong_marker_under_xdist_fails_its_test(project):
+    source = """
+        import pytest
+
+        @pytest.mark.profiled(scael="smoke")
+        def test_it(profiled):
+            profiled(int)
+    """
+    result = project(source, "-n", "1", expect=1)
+    result.stdout.fnmatch_lines(["*unknown argument 'scael'*"])
+
+
 def test_markers_name_the_workload_and_the_closest_wins(project):
     source = """
         import pytest
@@ -479,9 +501,11 @@ def test_two_workloads_of_one_name_are_refused(project):
         def test_it(profiled, n):
             profiled(int)
     """
-    result = project(source, "--profile-dnn", expect=1)
+    result = project(source, "--profile-dnn", expect=4)
+    result.stderr.fnmatch_lines(["ERROR: *the name 'same' is taken by test_it.py::test_it?1?*"])
+    result = project("", "--profile-dnn", "-n", "2", expect=1)
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*UsageError*'same' is taken by test_it.py::test_it?1?*"])
+    result.stdout.fnmatch_lines(["*UsageError*the name 'same' is taken by*"])
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_measuring(project):
@@ -546,10 +570,10 @@ def test_on_a_terminal_a_progress_line_comes_and_goes(project):
     except OSError:  # the terminal closes with its last process
         pass
     assert process.wait() == 0
-    for stage in ("warm-up", "timing", "phases", "operators", "primitives", "memory"):
+    for stage in ("warm-up", "timing", "memory", "phases", "operators", "primitives", "allocations"):
         assert f"\r\x1b[2Kperfsuite: test_it.py::test_step · {stage} …".encode() in shown
     # After the last stage the line is cleared before anything else is printed.
-    last = shown.rindex("memory …".encode())
+    last = shown.rindex("allocations …".encode())
     assert shown[last:].split("…".encode(), 1)[1].startswith(b"\r\x1b[2K")
 
 
@@ -604,5 +628,6 @@ def test_a_disk_that_fills_up_fails_the_test_in_one_line_and_keeps_the_rest(proj
     )
     result = project(source, "--profile-dnn", expect=1)
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*StoreError: cannot save workload*No space left on device*"])
+    result.stdout.fnmatch_lines(["StoreError: cannot save workload*No space left on device*"])
+    assert "pytest_profiled.py" not in result.stdout.str()
     assert [p.name for p in saved(project).workloads] == ["test_it.py::test_step"]

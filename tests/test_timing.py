@@ -61,9 +61,19 @@ def test_a_first_call_that_compiles_for_a_minute_is_warmed_up_all_the_same():
 
 def test_rounds_go_on_for_the_time_and_at_least_for_the_number():
     short = FakeStep(then=100)
-    assert len(time_steps(Step(short), clock=short.clock)) == 10
+    assert len(time_steps(Step(short), clock=short.clock).rounds_ns) == 10
     long = FakeStep(then=5000)
-    assert len(time_steps(Step(long), clock=long.clock)) == 5
+    assert len(time_steps(Step(long), clock=long.clock).rounds_ns) == 5
+
+
+def test_a_call_that_is_short_for_the_clock_is_repeated_within_a_round():
+    step = FakeStep(then=0.001)
+    samples = time_steps(Step(step), max_seconds=0.01, clock=step.clock)
+    assert samples.iterations == 100
+    assert set(samples.per_step_ns) == {1000}
+    assert len(samples.rounds_ns) == 100
+    set_up = FakeStep(then=0.001)
+    assert time_steps(Step(set_up, setup=lambda: None), max_seconds=1e-5, clock=set_up.clock).iterations == 1
 
 
 def test_set_up_and_teardown_are_not_timed():

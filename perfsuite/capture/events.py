@@ -169,11 +169,11 @@ def _link_backward(nodes: Sequence[Node]) -> None:
     """
     forward: dict[tuple[int, int], str | None] = {}
     for node in nodes:
-        if node.event.sequence >= 0 and node.link is None:
-            forward[node.event.thread, node.event.sequence] = node.module
-    for node in nodes:
         if node.link is not None and node.module is None:
             node.module = forward.get(node.link)
+        # Checkpointing runs forward operators again inside a backward node: they make nodes of their own.
+        if node.event.sequence >= 0 and not node.event.forward_thread:
+            forward[node.event.thread, node.event.sequence] = node.module
 
 
 def normalise_names(events: Sequence[Event]) -> list[Event]:

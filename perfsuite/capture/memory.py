@@ -21,7 +21,8 @@ def measure_memory(step: Step) -> Memory:
         start = read_status_bytes("VmRSS")
         reset = _reset_peak()
         call()
-        peak = read_status_bytes("VmHWM") if reset else None
+        # The kernel adds up its counters late: a peak can read a few pages less than where it began.
+        peak = max(start, read_status_bytes("VmHWM")) if reset else None
     return Memory(start_rss_bytes=start, peak_rss_bytes=peak)
 
 

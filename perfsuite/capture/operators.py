@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from perfsuite.capture.events import MEMORY_EVENT, Event, Node, Tree, build_tree, normalise_names, split_steps
+from perfsuite.capture.events import MEMORY_EVENT, Event, Node, Tree, build_tree, kind_of, normalise_names, split_steps
 from perfsuite.capture.profiler import Recording
 from perfsuite.flops import operator_flops
 from perfsuite.records import Ledger, Operator, PythonTime, Shape
@@ -23,7 +23,7 @@ class Steps:
     walls_ns: tuple[int, ...]
     #: Allocations and frees of the stepping thread, step by step.
     memory: tuple[tuple[Event, ...], ...]
-    #: Operators of all other threads, for what runs beside the step.
+    #: Operators of all other threads within the recorded steps, for what runs beside them.
     elsewhere: tuple[Event, ...]
 
     @property
@@ -46,7 +46,14 @@ def nest(recording: Recording) -> Steps:
     thread, steps = split_steps(events)
     memory = tuple(tuple(e for e in step if e.name == MEMORY_EVENT) for step in steps)
     trees = tuple(build_tree(e for e in step if e.name != MEMORY_EVENT) for step in steps)
-    elsewhere = tuple(e for e in events if e.thread != thread and "::" in e.name and e.name != MEMORY_EVENT)
+    spans = [(step[0].start_ns, step[0].end_ns) for step in steps]
+    elsewhere = tuple(
+        e
+        for e in events
+        if e.thread != thread
+        and kind_of(e) == "operator"
+        and any(start <= e.start_ns and e.end_ns <= end for start, end in spans)
+    )
     return Steps(trees, recording.walls_ns, memory, elsewhere)
 
 
@@ -137,12 +144,23 @@ def _innermost_flops(tree: Tree) -> dict[int, int]:
     return found
 
 
+def _is_python(steps: Steps) -> Callable[[Node], bool]:
+    """Whether a node's self time is Python's or the framework's.
+
+    The range around the step counts only where the step marks no phases and is one itself.  Where it does, what
+    lies outside all of them was claimed by nobody and is left unattributed.
+    """
+    phased = any(node.kind == "phase" for tree in steps.trees for node in tree.nodes)
+    return lambda node: node.kind != "operator" and not (phased and node.kind == "step")
+
+
 def python_rows(steps: Steps) -> tuple[PythonTime, ...]:
-    """Measured self time of every range that is not an operator, per step, by (kind, phase, module)."""
+    """Measured self time of ranges that are not operators, per step, by (kind, phase, module)."""
+    counts = _is_python(steps)
     sums: dict[tuple[str, str | None, str | None], list[int]] = defaultdict(lambda: [0, 0])
     for tree in steps.trees:
         for node in tree.nodes:
-            if node.kind != "operator":
+            if counts(node):
                 kind = "annotation" if node.kind == "marker" else node.kind
                 row = sums[kind, node.phase, node.module]
                 row[0] += 1
@@ -152,22 +170,31 @@ def python_rows(steps: Steps) -> tuple[PythonTime, ...]:
     return tuple(sorted(rows, key=lambda row: (-row.self_ns, row.kind, str(row.module))))
 
 
-def ledger(steps: Steps, joined: float = 0, executed: float = 0) -> Ledger:
+def ledger(steps: Steps, joined: float | None = None, executed: float | None = None) -> Ledger:
     """The wall time of a profiled step, split into what was measured and what is left.
 
     ``operators_ns`` and ``python_ns`` come from the profiler's clock, ``wall_ns`` from another one around
-    the step; ``unattributed_ns`` is their difference and may be a little below 0 by the clocks' granularity.
+    the step; ``unattributed_ns`` is their difference: what lies outside all phases, and what the profiler did not
+    see.  It may be a little below 0 by the clocks' granularity.  ``joined`` and ``executed`` are per step.
     """
+    counts = _is_python(steps)
     number = len(steps.trees)
     operators = sum(n.self_ns for tree in steps.trees for n in tree.nodes if n.kind == "operator") / number
-    python = sum(n.self_ns for tree in steps.trees for n in tree.nodes if n.kind != "operator") / number
+    python = sum(n.self_ns for tree in steps.trees for n in tree.nodes if counts(n)) / number
     wall = mean(steps.walls_ns)
-    return Ledger(wall, operators, python, wall - operators - python, whole(joined), whole(executed))
+    left = wall - operators - python
+    return Ledger(wall, operators, python, left, _whole_or_none(joined), _whole_or_none(executed))
+
+
+def _whole_or_none(value: float | None) -> float | None:
+    return None if value is None else whole(value)
 
 
 def allocated_bytes(steps: Steps) -> dict[OperatorKey, float]:
-    """Bytes per step that each operator row itself asked PyTorch's CPU allocator for (frees not subtracted)."""
-    sums: dict[OperatorKey, int] = defaultdict(int)
+    """Bytes per step that each operator row that ran itself asked PyTorch's CPU allocator for (without frees)."""
+    sums: dict[OperatorKey, int] = {
+        operator_key(node): 0 for tree in steps.trees for node in tree.nodes if node.kind == "operator"
+    }
     for tree, events in zip(steps.trees, steps.memory, strict=True):
         for event in events:
             at = tree.innermost(event.start_ns) if event.bytes > 0 else None

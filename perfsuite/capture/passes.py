@@ -7,18 +7,17 @@ steps under the profiler with oneDNN's verbose output on, peak memory from a bar
 
 from __future__ import annotations
 
-import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from perfsuite.capture import memory, operators, primitives
 from perfsuite.capture.events import PHASE_RANGE
 from perfsuite.capture.modules import ModulePaths, module_ranges
-from perfsuite.capture.operators import OperatorKey, Steps
+from perfsuite.capture.operators import Steps
 from perfsuite.capture.phases import PhaseRecorder
 from perfsuite.capture.primitives import Join
 from perfsuite.capture.profiler import profiler_range, record_steps
@@ -78,23 +77,27 @@ def capture_profile(
             itself raises passes through, with every redirection and setting undone.
     """
     draft = _Draft()
-    threads = _threads()
+    if settings.wants("memory"):
+        # Before the profiler passes, whose own buffers would be part of it.
+        progress("memory")
+        draft.memory = memory.measure_memory(step)
+        if draft.memory.peak_rss_bytes is None:
+            draft.notes.append("peak RSS is unknown: /proc/self/clear_refs cannot be written here")
     if settings.wants("phases"):
         progress("phases")
         _phase_pass(draft, step, recorder, settings)
     backend = settings.backend
     if settings.wants("operators"):
         progress("operators")
-        compiled = backend == "compile" or _runs_compiled(step, recorder)
+        compiled = _runs_compiled(step, recorder) if backend is None else backend == "compile"
         _operator_pass(draft, step, recorder, settings, hooks=not compiled)
         backend = backend or _backend(draft.rows, compiled)
         if settings.wants("primitives"):
             progress("primitives")
             _primitive_pass(draft, step, recorder, settings, hooks=not compiled)
-    if settings.wants("memory"):
-        progress("memory")
-        _memory_pass(draft, step, recorder, hooks=backend != "compile")
-    _note_threads(draft, threads)
+        if settings.wants("memory"):
+            progress("allocations")
+            _allocation_pass(draft, step, recorder, hooks=not compiled)
     return _assemble(draft, settings, samples, backend)
 
 
@@ -157,7 +160,7 @@ def _primitive_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings
         captured.append(verbose)
 
     with _instrumented(recorder, hooks):
-        recording = record_steps(step, settings.steps, around=listening)
+        recording = record_steps(step, settings.steps, around=listening, at_edge=primitives.step_edges())
     steps = operators.nest(recording)
     join = primitives.join_by_time if by_time else primitives.join_by_markers
     draft.join = join(steps, captured[0].lines, verbose_header())
@@ -169,7 +172,11 @@ def _primitive_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings
             "primitives are missing: the step switched oneDNN's verbose output off or redirected stdout meanwhile"
         )
     if draft.join.rejected:
-        draft.notes.append(f"{draft.join.rejected} lines of oneDNN's verbose output could not be read")
+        draft.notes.append(
+            f"{draft.join.rejected} lines of oneDNN's verbose output could not be read; they are counted as not joined"
+        )
+    if draft.join.graphs:
+        draft.notes.append(f"{draft.join.graphs} executions of oneDNN graph partitions are not among the primitives")
     if len(draft.rows) > before:
         draft.notes.append(
             f"{len(draft.rows) - before} operator rows with primitives ran in the primitive pass only (count 0): "
@@ -177,21 +184,14 @@ def _primitive_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings
         )
 
 
-def _memory_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, hooks: bool) -> None:
-    draft.memory = memory.measure_memory(step)
-    if draft.memory.peak_rss_bytes is None:
-        draft.notes.append("peak RSS is unknown: /proc/self/clear_refs cannot be written here")
-    if not draft.rows:
-        return
+def _allocation_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, hooks: bool) -> None:
     with _instrumented(recorder, hooks):
         recording = record_steps(step, 1, memory=True)
-    allocated = operators.allocated_bytes(operators.nest(recording))
+    steps = operators.nest(recording)
+    allocated = operators.allocated_bytes(steps)
     draft.walls["memory"] = recording.walls_ns
-    draft.rows = tuple(replace(row, allocated_bytes=_allocated(row, allocated)) for row in draft.rows)
-
-
-def _allocated(row: Operator, allocated: dict[OperatorKey, float]) -> float:
-    return allocated.get(row.key, 0)
+    # A row that this step did not run is not known to have allocated nothing.
+    draft.rows = tuple(replace(row, allocated_bytes=allocated.get(row.key)) for row in draft.rows)
 
 
 # --- what the passes share -------------------------------------------------------------------------
@@ -207,6 +207,9 @@ def _instrumented(recorder: PhaseRecorder, hooks: bool) -> Iterator[None]:
 
 
 def _runs_compiled(step: Step, recorder: PhaseRecorder) -> bool:
+    dynamo = sys.modules.get("torch._dynamo.utils")
+    if dynamo is None or not dynamo.counters["frames"]:
+        return False  # nothing was compiled in this process
     # Found out without module hooks, because installing them would itself change what a compiled step runs.
     with _instrumented(recorder, hooks=False):
         return operators.nest(record_steps(step, 1)).compiled
@@ -218,22 +221,10 @@ def _backend(rows: tuple[Operator, ...], compiled: bool) -> str:
     return "ipex" if any(row.name.startswith("torch_ipex::") for row in rows) else "eager"
 
 
-def _threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
-
-
-def _note_threads(draft: _Draft, before: int) -> None:
-    after = _threads()
-    if after != before:
-        draft.notes.append(f"the step changed torch's thread count from {before} to {after} while it was measured")
-
-
 def _assemble(draft: _Draft, settings: Settings, samples: Samples | None, backend: str | None) -> Profile:
-    joined = executed = 0.0
+    joined = executed = None
     if draft.join is not None:
-        executed = len(draft.join.pairs) / settings.steps
+        executed = (len(draft.join.pairs) + draft.join.rejected) / settings.steps
         joined = sum(key is not None for _, key in draft.join.pairs) / settings.steps
     return Profile(
         name="",
@@ -263,20 +254,6 @@ def _overheads(draft: _Draft, samples: Samples | None) -> dict[str, float]:
     return {name: median(walls) / timed - 1 for name, walls in draft.walls.items() if walls}
 
 
-def loss_note(result: Any) -> str | None:
-    """A sentence if the step's result is a single number that is not finite; None otherwise.
-
-    Steps with NaN can be slower or faster than real ones, and a search over anchors finds nothing in them.
-    """
-    if not (hasattr(result, "numel") and hasattr(result, "item") and result.numel() == 1):
-        value = result
-    else:
-        value = result.item()
-    if not isinstance(value, float) or math.isfinite(value):
-        return None
-    return f"the step returned {value}: times of a training that has diverged may not be those of a healthy one"
-
-
 def infer_dtype(model: Any) -> str | None:
     """The data type of the model's floating-point parameters (``float32``), None if mixed or unknown."""
     parameters = getattr(model, "parameters", None)
@@ -300,6 +277,6 @@ def measure_pass(name: str, step: Callable[[], object]) -> int:
         start = time.perf_counter_ns()
         step()
         return time.perf_counter_ns() - start
-    around = {"operators": None, "primitives": partial(capture_verbose)}[name]
+    around = {"operators": None, "primitives": capture_verbose}[name]
     with _instrumented(recorder, hooks=True):
         return int(mean(record_steps(one, 1, around=around).walls_ns))

@@ -44,6 +44,7 @@ class _Clock:
 
     def __enter__(self) -> None:
         self._recorder.open_clocks.append(self)
+        self._recorder.current.setdefault(self._name, 0)
         self._start_ns = time.perf_counter_ns()
 
     def __exit__(
@@ -51,7 +52,8 @@ class _Clock:
     ) -> None:
         elapsed = time.perf_counter_ns() - self._start_ns
         recorder = self._recorder
-        recorder.open_clocks.pop()
+        if recorder.open_clocks and recorder.open_clocks[-1] is self:
+            recorder.open_clocks.pop()
         recorder.current[self._name] = recorder.current.get(self._name, 0) + elapsed - self._inner_ns
         if recorder.open_clocks:
             recorder.open_clocks[-1]._inner_ns += elapsed

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from perfsuite.capture.events import MARKER_RANGE, Tree, build_tree
+from perfsuite.capture.events import MARKER_RANGE, Event, Tree, build_tree
 from perfsuite.capture.operators import OperatorKey, Steps, operator_key, whole
 from perfsuite.capture.profiler import profiler_range
 from perfsuite.capture.stdio import c_print
@@ -29,7 +29,7 @@ from perfsuite.capture.verbose import MARKER_PREFIX
 from perfsuite.onednn import Execution, VerboseParser
 from perfsuite.records import Operator, Primitive
 
-_MARKER_LINE = re.compile(MARKER_PREFIX + r"(begin|end),(\d+)\s*$")
+_MARKER_LINE = re.compile(MARKER_PREFIX + r"(begin|end|step-begin|step-end),(\d+)\s*$")
 
 
 @dataclass(frozen=True)
@@ -37,58 +37,48 @@ class Join:
     """Each execution of the recorded steps with the key of its operator row, or None if it has none."""
 
     pairs: tuple[tuple[Execution, OperatorKey | None], ...]
+    #: Verbose lines of the recorded steps that could not be read; each may have been an execution.
     rejected: int
+    #: Executions of whole graph partitions, whose lines name no primitive.
+    graphs: int
     method: str
 
 
-def join_by_time(steps: Steps, lines: Sequence[str], header: Iterable[str] = ()) -> Join:
-    """Join by timestamps; executions outside the recorded steps (the unrecorded first call) are left out.
+def step_edges() -> Callable[[bool], None]:
+    """What prints the lines that bracket each recorded step; for ``record_steps(at_edge=…)``.
 
-    An execution at whose middle operators were running on *another* thread as well is not joined: either
-    thread could have run it.
+    Which executions belong to a step is then known from the stream itself, whatever the clocks say.
     """
-    executions, rejected = parse_executions(lines, header)
-    others = build_tree(steps.elsewhere)
-    pairs: list[tuple[Execution, OperatorKey | None]] = []
-    for execution in executions:
-        middle = _middle_ns(execution)
-        tree = _tree_at(steps, middle)
-        if tree is not None:
-            ambiguous = bool(others.nodes) and others.innermost(middle) is not None
-            pairs.append((execution, None if ambiguous else _operator_at(tree, middle)))
-    return Join(tuple(pairs), rejected, "timestamps")
+    number = 0
+
+    def at_edge(begins: bool) -> None:
+        nonlocal number
+        c_print(f"{MARKER_PREFIX}step-{'begin' if begins else 'end'},{number}\n")
+        number += 0 if begins else 1
+
+    return at_edge
 
 
-def parse_executions(lines: Iterable[str], header: Iterable[str] = ()) -> tuple[list[Execution], int]:
-    """The executions that the lines report, and how many verbose lines could not be read."""
-    parser = VerboseParser()
-    for line in header:
-        parser.feed(line)
-    executions = [execution for line in lines if (execution := parser.feed(line)) is not None]
-    return executions, len(parser.rejected)
+def join_by_time(steps: Steps, lines: Iterable[str], header: Iterable[str] = ()) -> Join:
+    """Join by timestamps the executions between the lines of :func:`step_edges`.
+
+    An execution is not joined if at its middle no operator was running, or operators were on *another* thread as
+    well (either could have run it), or its line has no time.
+    """
+    others = _trees_by_thread(steps.elsewhere)
+
+    def owner(line: Line) -> OperatorKey | None:
+        middle = _middle_ns(line.execution)
+        if middle is None or line.step >= len(steps.trees):
+            return None
+        if any(tree.innermost(middle) is not None for tree in others):
+            return None
+        return _operator_at(steps.trees[line.step], middle)
+
+    return _join(lines, header, owner, "timestamps")
 
 
-def _middle_ns(execution: Execution) -> float:
-    if execution.start_ns is None:
-        raise ValueError("an execution without a timestamp cannot be joined by time")
-    return execution.start_ns + execution.time_ns / 2
-
-
-def _tree_at(steps: Steps, at_ns: float) -> Tree | None:
-    for tree in steps.trees:
-        root = tree.nodes[0]
-        if root.event.start_ns <= at_ns <= root.end_ns:
-            return tree
-    return None
-
-
-def _operator_at(tree: Tree, at_ns: float) -> OperatorKey | None:
-    index = tree.innermost(at_ns)
-    owner = tree.nodes[index].operator if index is not None else None
-    return operator_key(tree.nodes[owner]) if owner is not None else None
-
-
-def join_by_markers(steps: Steps, lines: Sequence[str], header: Iterable[str] = ()) -> Join:
+def join_by_markers(steps: Steps, lines: Iterable[str], header: Iterable[str] = ()) -> Join:
     """Join by marker lines; ``steps`` must be the recording made under :func:`markers` with these lines.
 
     A marker names the operator that the dispatch mode saw; the operator of the row is the one with the most
@@ -96,26 +86,65 @@ def join_by_markers(steps: Steps, lines: Sequence[str], header: Iterable[str] = 
     ``aten::convolution``).
     """
     owners = _operators_of_markers(steps)
+    return _join(lines, header, lambda line: owners.get(line.marker or ""), "markers")
+
+
+@dataclass(frozen=True)
+class Line:
+    """An execution, the recorded step it belongs to, and the innermost marker that is open."""
+
+    execution: Execution
+    step: int
+    marker: str | None
+
+
+def _join(
+    lines: Iterable[str], header: Iterable[str], owner: Callable[[Line], OperatorKey | None], method: str
+) -> Join:
     parser = VerboseParser()
-    for line in header:
-        parser.feed(line)
+    for text in header:
+        parser.feed(text)
     pairs: list[tuple[Execution, OperatorKey | None]] = []
     open_markers: list[str] = []
-    recorded = set(owners)
-    for line in lines:
-        match = _MARKER_LINE.search(line)
+    step: int | None = None
+    rejected = graphs = 0
+    for text in lines:
+        match = _MARKER_LINE.search(text)
         if match is None:
-            execution = parser.feed(line)
+            before = len(parser.rejected), parser.graph_executions
+            execution = parser.feed(text)
+            if step is None:
+                continue
+            rejected += len(parser.rejected) - before[0]
+            graphs += parser.graph_executions - before[1]
             if execution is not None:
-                if open_markers and open_markers[-1] in recorded:
-                    pairs.append((execution, owners[open_markers[-1]]))
-                elif not open_markers:
-                    pairs.append((execution, None))
+                line = Line(execution, step, open_markers[-1] if open_markers else None)
+                pairs.append((execution, owner(line)))
         elif match[1] == "begin":
             open_markers.append(match[2])
-        elif open_markers and open_markers[-1] == match[2]:
-            open_markers.pop()
-    return Join(tuple(pairs), len(parser.rejected), "markers")
+        elif match[1] == "end":
+            if open_markers and open_markers[-1] == match[2]:
+                open_markers.pop()
+        else:
+            step = int(match[2]) if match[1] == "step-begin" else None
+    return Join(tuple(pairs), rejected, graphs, method)
+
+
+def _middle_ns(execution: Execution) -> float | None:
+    return None if execution.start_ns is None else execution.start_ns + execution.time_ns / 2
+
+
+def _trees_by_thread(events: Iterable[Event]) -> list[Tree]:
+    threads: dict[int, list[Event]] = defaultdict(list)
+    for event in events:
+        threads[event.thread].append(event)
+    return [build_tree(found) for found in threads.values()]
+
+
+def _operator_at(tree: Tree, at_ns: float) -> OperatorKey | None:
+    index = tree.innermost(at_ns)
+    owner = tree.nodes[index].operator if index is not None else None
+    return operator_key(tree.nodes[owner]) if owner is not None else None
 
 
 def _operators_of_markers(steps: Steps) -> dict[str, OperatorKey]:

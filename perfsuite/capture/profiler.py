@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from perfsuite.capture.events import MEMORY_EVENT, STEP_RANGE, Event
@@ -16,6 +17,8 @@ from perfsuite.errors import CaptureError
 
 #: What Kineto itself writes to stderr when a profile starts and stops; it is about Kineto, not the step.
 _KINETO_CHATTER = re.compile(rb"(USDT|STAGE):\d{4}-|ERROR:.*gpuGetDeviceCount failed")
+#: That blocks are freed which were allocated before the profile began is true of every step.
+_ALLOCATOR_CHATTER = re.compile(rb"\[W\S* CPUAllocator\.cpp:\d+\] Memory block of unknown size")
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,16 @@ def profiler_range(name: str) -> AbstractContextManager[None]:
     torch's C implementation costs about half a microsecond where ``record_function`` costs five; a range
     around every module of a small step would otherwise be most of what is measured.
     """
+    return _range_type()(name)
+
+
+@lru_cache(maxsize=1)
+def _range_type() -> Callable[[str], AbstractContextManager[None]]:
+    # Looked up once: an import statement in a range around every module would cost more than the range.
     from torch._C._profiler import _RecordFunctionFast
 
-    made: AbstractContextManager[None] = _RecordFunctionFast(name)
-    return made
+    found: Callable[[str], AbstractContextManager[None]] = _RecordFunctionFast
+    return found
 
 
 def record_steps(
@@ -43,12 +52,14 @@ def record_steps(
     steps: int,
     *,
     around: Callable[[], AbstractContextManager[Any]] | None = None,
+    at_edge: Callable[[bool], object] = lambda begins: None,
     memory: bool = False,
 ) -> Recording:
     """Profile ``steps`` calls of ``step`` after one unrecorded call.
 
     The first call under a profiler pays for Kineto's buffers, so it runs inside the profile but outside
-    every step range.  ``around`` is entered after the profiler has started and left before it stops.
+    every step range.  ``around`` is entered after the profiler has started and left before it stops;
+    ``at_edge`` is called right before (True) and after (False) every recorded step.
 
     Raises:
         CaptureError: another profiler is active, or the profiler recorded no step.
@@ -57,16 +68,20 @@ def record_steps(
 
     profiler = profile(activities=[ProfilerActivity.CPU], record_shapes=True, profile_memory=memory)
     walls: list[int] = []
-    with _running(profiler), around() if around else _nothing():
+    quiet = StderrFilter(_ALLOCATOR_CHATTER) if memory else _nothing()
+    with _running(profiler), quiet, around() if around else _nothing():
         for number in range(steps + 1):
             with step.ready() as call:
                 if number == 0:
                     call()
                     continue
+                around_step = profiler_range(STEP_RANGE)
+                at_edge(True)
                 start = time.perf_counter_ns()
-                with profiler_range(STEP_RANGE):
+                with around_step:
                     call()
                 walls.append(time.perf_counter_ns() - start)
+                at_edge(False)
     results = getattr(profiler.profiler, "kineto_results", None)
     events = tuple(_events(results.events())) if results is not None else ()
     if sum(event.name == STEP_RANGE for event in events) != steps:

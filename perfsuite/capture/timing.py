@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from perfsuite.capture.step import Step
+from perfsuite.records import Samples
 
 #: A step has settled when the best of the latest calls is within this share of the best before them.
 SETTLED = 0.02
@@ -14,6 +16,9 @@ SETTLED = 0.02
 WINDOW = 3
 MAX_CALLS = 100
 MAX_SECONDS = 10.0
+
+#: A timed round is at least this long: a thousand times what reading the clock costs.
+_ROUND_NS = 100_000
 
 
 @dataclass(frozen=True)
@@ -46,16 +51,25 @@ def time_steps(
     min_rounds: int = 5,
     max_seconds: float = 1.0,
     clock: Callable[[], int] = time.perf_counter_ns,
-) -> tuple[int, ...]:
-    """Time single calls for ``max_seconds``, and at least ``min_rounds`` of them, ns."""
+) -> Samples:
+    """Time rounds for ``max_seconds``, and at least ``min_rounds`` of them.
+
+    A call that is short for the clock is repeated within a round; not if it needs set-up, which a round cannot hold.
+    """
+    first = max(1, _timed(step, clock))
+    repeatable = step.setup is None and step.teardown is None
+    iterations = math.ceil(_ROUND_NS / first) if repeatable else 1
     rounds: list[int] = []
-    while len(rounds) < min_rounds or sum(rounds) < max_seconds * 1e9:
-        rounds.append(_timed(step, clock))
-    return tuple(rounds)
+    total = 0
+    while len(rounds) < min_rounds or total < max_seconds * 1e9:
+        rounds.append(_timed(step, clock, iterations))
+        total += rounds[-1]
+    return Samples(tuple(rounds), iterations)
 
 
-def _timed(step: Step, clock: Callable[[], int]) -> int:
+def _timed(step: Step, clock: Callable[[], int], iterations: int = 1) -> int:
     with step.ready() as call:
         start = clock()
-        call()
+        for _ in range(iterations):
+            call()
         return clock() - start

@@ -67,6 +67,36 @@ class RunWriter:
             ) from error
         return path
 
+    def describe(self, environment: Environment) -> None:
+        """Replace the environment in the manifest, which still says ``interrupted``; nothing in a run that was joined.
+
+        Raises:
+            StoreError: the manifest cannot be written; the one before stays.
+        """
+        if self._manifest is None:
+            return
+        self._manifest = replace(self._manifest, environment=environment)
+        try:
+            _write_manifest(self.path, self._manifest)
+        except OSError as error:
+            raise StoreError(f"cannot describe the run in {self.path}: {reason(error)}: free some space") from error
+
+    def claim(self, name: str, owner: str) -> bool:
+        """Whether ``owner`` may write the workload ``name``: the first to ask may, in whatever process.
+
+        Raises:
+            StoreError: the claim cannot be written down.
+        """
+        path = self.path / f".claim-{workload_file_name(name)}"
+        try:
+            with open(path, "x", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(owner)
+        except FileExistsError:
+            return path.read_text(encoding="utf-8") == owner
+        except OSError as error:
+            raise StoreError(f"cannot write into the run in {self.path}: {reason(error)}") from error
+        return True
+
     def finish(self, status: str = "complete", environment: Environment | None = None) -> None:
         """Write the final manifest and close; ``environment`` replaces the one that the run was created with.
 
@@ -80,6 +110,8 @@ class RunWriter:
             raise ValueError(f"status {status!r}: expected one of {', '.join(STATUSES)}")
         try:
             if self._manifest is not None:
+                for claimed in self.path.glob(".claim-*"):
+                    claimed.unlink(missing_ok=True)
                 self._manifest = replace(
                     self._manifest,
                     status=status,
