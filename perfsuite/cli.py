@@ -81,6 +81,8 @@ def _write(text: str) -> None:
 
 def _screen() -> dict[str, Any]:
     """Width and colour of the terminal; 80 columns and none where it is a pipe."""
+    if sys.stdout is None:
+        raise PerfsuiteError("cannot write the output: stdout is closed")
     plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     return {"width": shutil.get_terminal_size((80, 24)).columns, "color": not plain}
 

@@ -59,7 +59,14 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("profile_dnn", "as --profile-dnn", type="bool", default=False)
     for name, (metavar, default, text) in _OPTIONS.items():
         group.addoption(f"--profile-dnn-{name}", metavar=metavar, default=None, help=f"{text} (default: {default})")
-        parser.addini(f"profile_dnn_{name}", f"as --profile-dnn-{name}", default=None)
+        parser.addini(f"profile_dnn_{name}", f"as --profile-dnn-{name}", type=_ini_type(name), default=None)
+
+
+def _ini_type(name: str) -> Any:
+    # TOML has numbers and lists; pytest knows whole numbers as a type from 8.4 on.
+    if name == "passes":
+        return "args"
+    return "int" if name in ("top", "steps") and pytest.version_tuple >= (8, 4) else "string"
 
 
 def is_on(config: pytest.Config) -> bool:
@@ -85,13 +92,20 @@ def read_session(config: pytest.Config) -> SessionSettings:
 def _value(config: pytest.Config, name: str) -> str:
     given = config.getoption(f"profile_dnn_{name}")
     if given is None:
-        given = config.getini(f"profile_dnn_{name}")
-    return str(_OPTIONS[name][1] if given is None else given)
+        try:
+            given = config.getini(f"profile_dnn_{name}")
+        except (TypeError, ValueError, pytest.UsageError) as error:
+            raise pytest.UsageError(f"profile_dnn_{name} in the ini file: {error}") from error
+    if given is None or given == []:
+        return _OPTIONS[name][1]
+    return ",".join(given) if isinstance(given, list) else str(given)
 
 
 def _directory(config: pytest.Config) -> Path:
     given = config.getoption("profile_dnn_dir")
     if given is not None:
+        if not given:
+            raise pytest.UsageError("--profile-dnn-dir: expected a folder, found ''")
         return Path(config.invocation_params.dir, given)
     from_ini = config.getini("profile_dnn_dir")
     if from_ini is not None and config.inipath is not None:

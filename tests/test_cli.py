@@ -274,7 +274,7 @@ def test_list_shows_the_good_beside_the_broken(runs: Path) -> None:
     result = invoke("list", "--dir", runs)
     assert result.exit_code == 0
     assert good.id in result.stdout
-    assert "damaged" in result.stdout
+    assert "unreadable" in result.stdout
 
 
 def test_list_of_nothing_says_how_to_record(tmp_path: Path) -> None:
@@ -391,3 +391,22 @@ def on_a_terminal(args: list[str], columns: int, **variables: str) -> str:
     os.close(ours)
     assert process.wait(60) == 0
     return read.decode()
+
+
+def test_a_path_that_is_no_run_is_said_to_be_none(runs: Path, tmp_path: Path) -> None:
+    result = invoke("show", tmp_path, "--dir", runs)
+    assert result.exit_code == 2
+    assert f"{tmp_path} is not a run" in result.stderr
+
+
+def test_the_manifest_itself_names_its_run(runs: Path) -> None:
+    (manifest,) = runs.glob("*/run.json")
+    assert invoke("show", manifest, "--dir", runs).exit_code == 0
+
+
+def test_a_closed_stdout_is_one_line(runs: Path) -> None:
+    command = f"exec {sys.executable} -m perfsuite.cli show --dir {runs} >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("perfsuite: error: cannot write the output")
+    assert len(done.stderr.splitlines()) == 1

@@ -214,3 +214,89 @@ def test_a_profiler_within_the_step_is_one_clear_error():
 
     with pytest.raises(CaptureError, match="profiler of its own"):
         captured(step, passes=("operators",))
+
+
+def test_work_of_other_threads_is_not_joined_to_the_operator_that_runs_beside_it():
+    import threading
+
+    a = torch.randn(600, 600)
+    conv = torch.nn.Conv2d(3, 16, 3)
+    x = torch.randn(2, 3, 32, 32)
+
+    def step():
+        def beside():
+            with torch.no_grad():
+                for _ in range(3):
+                    conv(x)
+
+        thread = threading.Thread(target=beside)
+        thread.start()
+        for _ in range(5):
+            a @ a
+        thread.join()
+
+    step()
+    profile = captured(step, passes=("operators", "primitives"))
+    assert not any(row.primitives for row in profile.operators if row.name == "aten::mm")
+    assert profile.ledger.executed_primitives >= 3
+    assert profile.ledger.joined_primitives == 0
+    assert any("other threads" in note for note in profile.notes)
+
+
+@pytest.mark.skipif(
+    not hasattr(torch._C._autograd._KinetoEvent, "structured_input_shapes"),
+    reason="NOT TESTED: shapes of tensor lists, which this torch does not record",
+)
+def test_operators_on_tensor_lists_are_rows_by_the_sizes_in_the_list():
+    small, large = torch.ones(10), torch.ones(100, 100)
+
+    def step():
+        torch.cat([small, small])
+        torch.cat([large, large, large])
+
+    profile = captured(step, passes=("operators",))
+    shapes = {row.shapes for row in profile.operators if row.name == "aten::cat"}
+    assert shapes == {(((10,), (10,)), ()), (((100, 100),) * 3, ())}
+
+
+def test_checkpointed_modules_are_found_in_the_backward():
+    from torch.utils.checkpoint import checkpoint
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = torch.nn.Linear(8, 8)
+
+        def forward(self, x):
+            return checkpoint(self.a, x, use_reentrant=True)
+
+    net = Net()
+    x = torch.ones(4, 8, requires_grad=True)
+    profile = captured(lambda: net(x).sum().backward(), passes=("operators",))
+    assert {row.module for row in profile.operators if row.name == "aten::mm"} == {"Net.a"}
+
+
+def test_a_phase_of_some_steps_only_is_said_to_be_so():
+    steps = iter(range(1000))
+
+    def build(recorder):
+        def step():
+            with recorder.phase("forward"):
+                torch.ones(3).add(1)
+            if next(steps) % 2:
+                with recorder.phase("optimizer"):
+                    torch.ones(3).add(1)
+
+        return step
+
+    profile = captured(build, with_recorder=True, passes=("phases",))
+    assert [phase.name for phase in profile.phases] == ["forward", "optimizer"]
+    assert any("'optimizer' ran in" in note for note in profile.notes)
+
+
+def test_peak_memory_sees_what_was_there_only_for_a_moment():
+    def step():
+        torch.ones(64 * 2**20 // 4).add_(1)
+
+    profile = captured(step, passes=("memory",))
+    assert profile.memory.peak_rss_bytes - profile.memory.start_rss_bytes >= 60 * 2**20

@@ -78,3 +78,20 @@ def test_modes_are_left_as_they_were_found():
             assert recorder.phase("a") is NOTHING
         assert type(recorder.phase("a")) is type(outer)
     assert recorder.phase("a") is NOTHING
+
+
+def test_a_phase_on_another_thread_is_not_the_steps(clock):
+    import threading
+
+    recorder = PhaseRecorder()
+    with recorder.clocked(), recorder.phase("forward"):
+        clock.sleep(2)
+
+        def elsewhere():
+            with recorder.phase("data"):
+                clock.sleep(3)
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+    assert recorder.take() == {"forward": 5}

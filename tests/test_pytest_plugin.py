@@ -142,7 +142,7 @@ def test_the_timed_steps_carry_no_instrumentation(project):
             def step():
                 with profiled.phase("forward") as entered:
                     hooks = len(module._global_forward_hooks)
-                    seen.append((torch.autograd._profiler_enabled(), hooks))
+                    seen.append((torch.autograd.profiler._is_profiler_enabled, hooks))
                     torch.ones(3).add(1)
 
             profiled(step)
@@ -246,7 +246,7 @@ def test_a_failing_step_fails_its_test_and_loses_no_other(project):
 
     def test_raises_under_the_profiler(profiled):
         def step():
-            if torch.autograd._profiler_enabled():
+            if torch.autograd.profiler._is_profiler_enabled:
                 raise ZeroDivisionError("planted later")
         profiled(step)
 
@@ -350,7 +350,7 @@ def test_interrupting_keeps_what_was_finished(project):
         + """
     def test_stops(profiled):
         def step():
-            if torch.autograd._profiler_enabled():
+            if torch.autograd.profiler._is_profiler_enabled:
                 raise KeyboardInterrupt
         profiled(step)
 """
@@ -631,3 +631,25 @@ def test_a_disk_that_fills_up_fails_the_test_in_one_line_and_keeps_the_rest(proj
     result.stdout.fnmatch_lines(["StoreError: cannot save workload*No space left on device*"])
     assert "pytest_profiled.py" not in result.stdout.str()
     assert [p.name for p in saved(project).workloads] == ["test_it.py::test_step"]
+
+
+def test_ini_options_may_be_the_lists_and_numbers_of_toml(project):
+    (project.path / "pyproject.toml").write_text(
+        "[tool.pytest.ini_options]\nprofile_dnn = true\nprofile_dnn_steps = 2\n"
+        'profile_dnn_passes = ["operators", "memory"]\n'
+    )
+    project(STEP, "-W", "error::pytest.PytestRemovedIn10Warning")
+    profile = only(project)
+    assert profile.passes == ("timing", "operators", "memory")
+    assert profile.steps == 2
+
+
+def test_a_malformed_ini_option_is_named(project):
+    (project.path / "pytest.ini").write_text("[pytest]\nprofile_dnn_steps = some\n")
+    result = project(STEP, "--profile-dnn", expect=4)
+    result.stderr.fnmatch_lines(["ERROR: *profile_dnn_steps*some*"])
+
+
+def test_an_empty_folder_name_is_refused(project):
+    result = project(STEP, "--profile-dnn", "--profile-dnn-dir=", expect=4)
+    result.stderr.fnmatch_lines(["ERROR: --profile-dnn-dir: expected a folder*"])

@@ -295,7 +295,7 @@ def test_a_listing_has_a_line_a_run_and_the_problems_below() -> None:
     lines = render_runs(runs, width=80, color=False).splitlines()
     assert lines[0].split() == ["Run", "Created", "(UTC)", "Status", "Workloads", "Size"]
     assert lines[2].split() == ["b", "2026-11-21", "08:10:09", "complete", "4", "2.00", "KiB"]
-    assert lines[3].split() == ["a", "–", "damaged", "0", "0", "B"]
+    assert lines[3].split() == ["a", "–", "unreadable", "0", "0", "B"]
     assert lines[4:] == [r"a: run.json: damaged\x1b"]
 
 

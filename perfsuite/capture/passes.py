@@ -116,11 +116,15 @@ def _phase_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings: Se
                 call()
                 walls.append(time.perf_counter_ns() - start)
             times.append(recorder.take())
-            if not times[0]:
+            if len(times) == settings.steps and not any(times):
                 return  # a step without phases has nothing to time here
     names = list(dict.fromkeys(name for one in times for name in one))
     draft.phases = tuple(Phase(name, tuple(one.get(name, 0) for one in times)) for name in names)
     draft.walls["phases"] = tuple(walls)
+    for name in names:
+        entered = sum(name in one for one in times)
+        if entered < len(times):
+            draft.notes.append(f"phase {name!r} ran in {entered} of {len(times)} steps; in the others its time is 0")
 
 
 def _operator_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings: Settings, hooks: bool) -> None:
@@ -169,7 +173,7 @@ def _primitive_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings
     draft.walls["primitives"] = recording.walls_ns
     if captured[0].incomplete:
         draft.notes.append(
-            "primitives are missing: the step switched oneDNN's verbose output off or redirected stdout meanwhile"
+            "primitives may be missing: the step switched oneDNN's verbose output off or redirected stdout meanwhile"
         )
     if draft.join.rejected:
         draft.notes.append(

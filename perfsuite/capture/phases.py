@@ -6,6 +6,7 @@ nothing (timing pass), read a clock (phase pass), or open a profiler range (oper
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -52,7 +53,7 @@ class _Clock:
     ) -> None:
         elapsed = time.perf_counter_ns() - self._start_ns
         recorder = self._recorder
-        if recorder.open_clocks and recorder.open_clocks[-1] is self:
+        if recorder.open_clocks and recorder.open_clocks[-1] is self:  # not if the step ended inside it
             recorder.open_clocks.pop()
         recorder.current[self._name] = recorder.current.get(self._name, 0) + elapsed - self._inner_ns
         if recorder.open_clocks:
@@ -64,17 +65,18 @@ class PhaseRecorder:
 
     def __init__(self) -> None:
         self._make: Callable[[str], AbstractContextManager[None]] | None = None
+        self._thread = 0
         #: Exclusive time of each phase in the step that is running, ns.
         self.current: dict[str, int] = {}
         self.open_clocks: list[_Clock] = []
 
     def phase(self, name: str) -> AbstractContextManager[None]:
-        """A context manager for the named phase.
+        """A context manager for the named phase; on another thread than the step's own it does nothing.
 
         Raises:
             UsageError: the name is not a non-empty string.
         """
-        if self._make is None:
+        if self._make is None or threading.get_ident() != self._thread:
             return NOTHING
         if not isinstance(name, str) or not name:
             raise UsageError(f"phase name: expected a non-empty string, found {name!r}")
@@ -101,6 +103,7 @@ class PhaseRecorder:
     @contextmanager
     def _mode(self, make: Callable[[str], AbstractContextManager[None]]) -> Iterator[None]:
         previous, self._make = self._make, make
+        self._thread = threading.get_ident()
         self.current = {}
         try:
             yield

@@ -66,7 +66,12 @@ def record_steps(
     """
     from torch.profiler import ProfilerActivity, profile
 
-    profiler = profile(activities=[ProfilerActivity.CPU], record_shapes=True, profile_memory=memory)
+    profiler = profile(
+        activities=[ProfilerActivity.CPU],
+        record_shapes=True,
+        profile_memory=memory,
+        experimental_config=_all_threads(),
+    )
     walls: list[int] = []
     quiet = StderrFilter(_ALLOCATOR_CHATTER) if memory else _nothing()
     with _running(profiler), quiet, around() if around else _nothing():
@@ -90,6 +95,14 @@ def record_steps(
             "perfsuite profiles the step itself"
         )
     return Recording(events, tuple(walls))
+
+
+def _all_threads() -> Any:
+    """Threads that the step starts are recorded too, where torch can (2.7 on): else they would look like Python."""
+    from torch._C._profiler import _ExperimentalConfig
+
+    known = "profile_all_threads" in (_ExperimentalConfig.__init__.__doc__ or "")
+    return _ExperimentalConfig(profile_all_threads=True) if known else None
 
 
 @contextmanager
@@ -128,9 +141,15 @@ def _events(kineto: Sequence[Any]) -> Iterator[Event]:
             scope=int(event.scope()),
             sequence=event.sequence_nr(),
             forward_thread=event.fwd_thread_id(),
-            shapes=_frozen(event.shapes()),
+            shapes=_frozen(_shapes(event)),
             concrete=_frozen(event.concrete_inputs()),
         )
+
+
+def _shapes(event: Any) -> Any:
+    # Sizes of the tensors in a list are in the structured shapes only, which torch 2.8 does not have.
+    structured = getattr(event, "structured_input_shapes", None)
+    return event.shapes() if structured is None else structured()
 
 
 def _frozen(value: Any) -> Any:

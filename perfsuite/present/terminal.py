@@ -84,7 +84,7 @@ def render_runs(runs: Sequence[RunSummary], *, width: int, color: bool) -> str:
     columns = [
         Column("Run", "name", [clean(run.id) for run in runs]),
         Column("Created (UTC)", "number", [_when(run.created) for run in runs]),
-        Column("Status", "number", [clean(run.status or "damaged") for run in runs]),
+        Column("Status", "number", [clean(run.status or "unreadable") for run in runs]),
         Column("Workloads", "number", [str(run.workloads) for run in runs]),
         Column("Size", "number", [format_bytes(run.size_bytes) for run in runs]),
     ]

@@ -79,11 +79,15 @@ def resolve_run(spec: str, directory: Path) -> Path:
         return directory / spec
     if spec and os.path.isfile(os.path.join(spec, MANIFEST)):
         return Path(spec)
+    if os.path.basename(spec) == MANIFEST and os.path.isfile(spec):
+        return Path(spec).parent
     matches = [name for name in ids if spec and name.startswith(spec)]
     if len(matches) == 1:
         return directory / matches[0]
     if matches:
         raise StoreError(f"{spec!r} is the beginning of {len(matches)} runs: {_some(matches)}; write more of the id")
+    if spec and os.path.exists(spec):
+        raise StoreError(f"{spec} is not a run: a run is a folder with a readable {MANIFEST}")
     if not ids:
         raise StoreError(f"no run {spec!r}, and no runs in {directory}: {HOW_TO_RECORD}")
     raise StoreError(f"no run {spec!r} in {directory}: there are {_some(ids)}")
