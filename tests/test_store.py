@@ -708,7 +708,7 @@ def test_a_run_is_found_by_path_id_beginning_or_latest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("spec", ["", "/", "..", "x" * 5000, "a\0b", "*"])
 def test_a_spec_that_names_nothing_is_one_clear_line(tmp_path: Path, spec: str) -> None:
     recorded(tmp_path, "a")
-    with pytest.raises(StoreError, match="no run|is not a run"):
+    with pytest.raises(StoreError, match=r"no run|is not a run"):
         resolve_run(spec, tmp_path)
 
 
