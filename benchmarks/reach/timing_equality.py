@@ -83,7 +83,9 @@ def timed_medians_ms(name: str, pairs: int, seed: int) -> dict[str, list[float]]
         (folder / "pytest.ini").write_text("[pytest]\n")
         (folder / "test_same.py").write_text(_TESTS.format(name=name, order=order))
         report = folder / "report.json"
-        run_python("pytest", "-q", f"--benchmark-json={report}", cwd=folder, environment={**QUIET, **_ONE_THREAD})
+        # A session that records, so that `profiled` goes all its way; its other passes would only take time.
+        options = ("--profile-dnn", "--profile-dnn-passes=timing", f"--benchmark-json={report}")
+        run_python("pytest", "-q", *options, cwd=folder, environment={**QUIET, **_ONE_THREAD})
         found = json.loads(report.read_text())["benchmarks"]
     by_pair = {(b["params"]["fixture"], b["params"]["pair"]): b["stats"]["median"] * 1e3 for b in found}
     return {fixture: [by_pair[fixture, pair] for pair in range(pairs)] for fixture in ("profiled", "benchmark")}
