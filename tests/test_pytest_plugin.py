@@ -584,6 +584,8 @@ def test_a_setting_that_hides_primitives_costs_the_primitives_only(project, monk
     assert profile.ledger.wall_ns > 0
     assert profile.primitives == ()
     assert profile.join is None
+    assert profile.ledger.executed_primitives is None
+    assert "primitives" not in profile.passes
     assert any("primitives were not recorded" in note and "filter=" in note for note in profile.notes)
     result.stdout.fnmatch_lines(["*PerfsuiteWarning*primitives were not recorded*"])
 

@@ -242,7 +242,7 @@ def _assemble(draft: _Draft, settings: Settings, samples: Samples | None, backen
         memory=draft.memory,
         walls_ns=draft.walls,
         overhead=_overheads(draft, samples),
-        passes=tuple(name for name in PASSES if settings.wants(name)),
+        passes=tuple(n for n in PASSES if settings.wants(n) and (n != "primitives" or draft.join is not None)),
         steps=settings.steps,
         join=draft.join.method if draft.join else None,
         notes=tuple(draft.notes),
