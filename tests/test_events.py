@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfsuite.capture.events import (
+    MEMORY_EVENT,
     MODULE_RANGE,
     PHASE_RANGE,
     STEP_RANGE,
@@ -15,6 +16,7 @@ from perfsuite.capture.events import (
     kind_of,
     normalise_names,
     split_steps,
+    with_shapes,
 )
 
 
@@ -186,3 +188,18 @@ def test_steps_are_split_and_other_threads_left_out():
 def test_no_step_is_an_error():
     with pytest.raises(ValueError, match="no step"):
         split_steps([event("aten::a", 0, 1)])
+
+
+def test_shapes_are_taken_from_the_same_event_of_another_step():
+    plain = [event("aten::mm", 5, 9), event("aten::linear", 0, 10), event(MEMORY_EVENT, 6, 6)]
+    shaped = [event("aten::linear", 100, 130, shapes=((1,),)), event("aten::mm", 110, 120, shapes=((2,),))]
+    merged = with_shapes(plain, shaped)
+    assert [(e.name, e.start_ns, e.end_ns, e.shapes) for e in merged] == [
+        ("aten::linear", 0, 10, ((1,),)),
+        ("aten::mm", 5, 9, ((2,),)),
+    ]
+
+
+def test_shapes_of_a_step_that_ran_other_events_are_nobodys():
+    assert with_shapes([event("aten::mm", 0, 1)], [event("aten::bmm", 0, 1)]) is None
+    assert with_shapes([event("aten::mm", 0, 1)], []) is None

@@ -300,3 +300,17 @@ def test_peak_memory_sees_what_was_there_only_for_a_moment():
 
     profile = captured(step, passes=("memory",))
     assert profile.memory.peak_rss_bytes - profile.memory.start_rss_bytes >= 60 * 2**20
+
+
+def test_a_step_that_is_not_the_same_each_time_is_recorded_all_the_same():
+    calls = iter(range(1000))
+
+    def step():
+        for _ in range(next(calls) % 3 + 1):
+            torch.ones(4).add(1)
+
+    profile = captured(step, passes=("operators",), steps=6)
+    (row,) = [row for row in profile.operators if row.name == "aten::add"]
+    assert row.count == 2
+    assert row.shapes == ((4,), (), ())
+    assert any("not run the same operators" in note for note in profile.notes)

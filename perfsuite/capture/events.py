@@ -14,7 +14,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from perfsuite.records import Shape
@@ -189,7 +189,7 @@ def normalise_names(events: Sequence[Event]) -> list[Event]:
             named.append(event)
             continue
         number = order.setdefault(match[1], len(order))
-        named.append(_renamed(event, f"## Call CompiledFxGraph {number} ##"))
+        named.append(replace(event, name=f"## Call CompiledFxGraph {number} ##"))
     return named
 
 
@@ -197,9 +197,22 @@ def _looks_like_hash(word: str) -> bool:
     return not word.isdigit()
 
 
-def _renamed(event: Event, name: str) -> Event:
-    return Event(name, event.start_ns, event.end_ns, event.thread, event.scope, event.sequence,
-                 event.forward_thread, event.shapes, event.concrete, event.bytes)  # fmt: skip
+def in_order(events: Iterable[Event]) -> list[Event]:
+    """Events by start, outer before inner; allocations left out."""
+    found = [(e.start_ns, -e.end_ns, i, e) for i, e in enumerate(events) if e.name != MEMORY_EVENT]
+    return [row[3] for row in sorted(found, key=lambda row: row[:3])]
+
+
+def with_shapes(plain: Sequence[Event], shaped: Sequence[Event]) -> list[Event] | None:
+    """The plain step's events with the shapes and arguments that the same events have in the shaped step.
+
+    Event by event in order of start.  None if the two steps did not run the same events: then nobody knows whose
+    shapes are whose.
+    """
+    first, second = in_order(plain), in_order(shaped)
+    if [e.name for e in first] != [e.name for e in second]:
+        return None
+    return [replace(a, shapes=b.shapes, concrete=b.concrete) for a, b in zip(first, second, strict=True)]
 
 
 def split_steps(events: Sequence[Event]) -> tuple[int, list[list[Event]]]:

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 
-from perfsuite.capture.events import MEMORY_EVENT, Event, Node, Tree, build_tree, kind_of, normalise_names, split_steps
+from perfsuite.capture.events import (
+    MEMORY_EVENT,
+    Event,
+    Node,
+    Tree,
+    build_tree,
+    kind_of,
+    normalise_names,
+    split_steps,
+    with_shapes,
+)
 from perfsuite.capture.profiler import Recording
 from perfsuite.flops import operator_flops
 from perfsuite.records import Ledger, Operator, PythonTime, Shape
@@ -55,6 +66,17 @@ def nest(recording: Recording) -> Steps:
         and any(start <= e.start_ns and e.end_ns <= end for start, end in spans)
     )
     return Steps(trees, recording.walls_ns, memory, elsewhere)
+
+
+def shapes_from(plain: Recording, shaped: Recording) -> Recording | None:
+    """``plain`` with the shapes of ``shaped``, a recording of one step; None if a step ran other events than that."""
+    _, (model,) = split_steps(normalise_names(shaped.events))
+    thread, steps = split_steps(normalise_names(plain.events))
+    merged = [with_shapes(step, model) for step in steps]
+    found = [step for step in merged if step is not None]
+    if len(found) < len(merged):
+        return None
+    return Recording((*chain(*found), *(e for e in plain.events if e.thread != thread)), plain.walls_ns)
 
 
 def operator_key(node: Node) -> OperatorKey:

@@ -53,6 +53,7 @@ def record_steps(
     *,
     around: Callable[[], AbstractContextManager[Any]] | None = None,
     at_edge: Callable[[bool], object] = lambda begins: None,
+    shapes: bool = True,
     memory: bool = False,
 ) -> Recording:
     """Profile ``steps`` calls of ``step`` after one unrecorded call.
@@ -68,7 +69,7 @@ def record_steps(
 
     profiler = profile(
         activities=[ProfilerActivity.CPU],
-        record_shapes=True,
+        record_shapes=shapes,
         profile_memory=memory,
         experimental_config=_all_threads(),
     )
