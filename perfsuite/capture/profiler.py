@@ -21,6 +21,11 @@ _KINETO_CHATTER = re.compile(rb"(USDT|STAGE):\d{4}-|ERROR:.*gpuGetDeviceCount fa
 _ALLOCATOR_CHATTER = re.compile(rb"\[W\S* CPUAllocator\.cpp:\d+\] Memory block of unknown size")
 
 
+#: Unrecorded calls end at either.
+_SETTLING_CALLS = 10
+_SETTLING_SECONDS = 0.02
+
+
 @dataclass(frozen=True)
 class Recording:
     """Events of the recorded steps, and each step's wall time by a clock outside the profiler."""
@@ -56,9 +61,9 @@ def record_steps(
     shapes: bool = True,
     memory: bool = False,
 ) -> Recording:
-    """Profile ``steps`` calls of ``step`` after one unrecorded call.
+    """Profile ``steps`` calls of ``step`` after an unrecorded one, or a few of a short step.
 
-    The first call under a profiler pays for Kineto's buffers, so it runs inside the profile but outside
+    The first calls under a profiler pay for Kineto's buffers, so they run inside the profile but outside
     every step range.  ``around`` is entered after the profiler has started and left before it stops;
     ``at_edge`` is called right before (True) and after (False) every recorded step.
 
@@ -76,11 +81,9 @@ def record_steps(
     walls: list[int] = []
     quiet = StderrFilter(_ALLOCATOR_CHATTER) if memory else _nothing()
     with _running(profiler), quiet, around() if around else _nothing():
-        for number in range(steps + 1):
+        _settle(step)
+        for _ in range(steps):
             with step.ready() as call:
-                if number == 0:
-                    call()
-                    continue
                 around_step = profiler_range(STEP_RANGE)
                 at_edge(True)
                 start = time.perf_counter_ns()
@@ -96,6 +99,15 @@ def record_steps(
             "perfsuite profiles the step itself"
         )
     return Recording(events, tuple(walls))
+
+
+def _settle(step: Step) -> None:
+    began = time.monotonic()
+    for _ in range(_SETTLING_CALLS):
+        with step.ready() as call:
+            call()
+        if time.monotonic() - began > _SETTLING_SECONDS:
+            return
 
 
 def _all_threads() -> Any:
