@@ -314,3 +314,10 @@ def test_a_step_that_is_not_the_same_each_time_is_recorded_all_the_same():
     assert row.count == 2
     assert row.shapes == ((4,), (), ())
     assert any("not run the same operators" in note for note in profile.notes)
+
+
+def test_peak_memory_forgets_what_was_there_before_the_step():
+    earlier = torch.ones(256 * 2**20 // 4)
+    del earlier
+    profile = captured(lambda: torch.ones(4), passes=("memory",))
+    assert profile.memory.peak_rss_bytes - profile.memory.start_rss_bytes < 128 * 2**20
