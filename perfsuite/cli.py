@@ -27,6 +27,7 @@ class _Face(click.Group):
     """Turns every kind of failure into one line on stderr and an exit code, in one place."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line and exit; click's own failures get their exit code here."""
         kwargs["standalone_mode"] = False
         try:
             code = super().main(*args, **kwargs)
@@ -39,6 +40,7 @@ class _Face(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; perfsuite's errors become one line and an exit code."""
         try:
             return super().invoke(ctx)
         except PerfsuiteError as error:

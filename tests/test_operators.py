@@ -129,6 +129,27 @@ def test_a_planted_operator_and_a_planted_sleep_land_in_their_own_rows():
     assert abs(profile.ledger.unattributed_ns) < 0.05 * profile.ledger.wall_ns
 
 
+def test_self_times_are_those_that_torch_itself_computes():
+    from perfsuite.capture.events import build_tree
+    from perfsuite.capture.profiler import _events
+
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 16, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(14400, 4)
+    )
+    x = torch.ones(2, 3, 32, 32)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        model(x).sum().backward()
+    ours: dict[str, int] = {}
+    for node in build_tree(_events(profiler.profiler.kineto_results.events())).nodes:
+        ours[node.event.name] = ours.get(node.event.name, 0) + node.self_ns
+    torchs = {row.key: row.self_cpu_time_total * 1e3 for row in profiler.key_averages()}
+    assert len(torchs) > 20
+    assert set(torchs) <= set(ours)
+    for name, self_ns in torchs.items():
+        # torch rounds each event to whole or fractional microseconds.
+        assert ours[name] == pytest.approx(self_ns, rel=0.01, abs=2_000), name
+
+
 @pytest.mark.parametrize("where", ["module", "autograd", "phase"])
 def test_a_planted_sleep_is_named_by_the_range_it_is_in(where):
     class Sleepy(torch.autograd.Function):

@@ -25,7 +25,6 @@ def profile_of(name: str, dtype: str = "float32", backend: str = "eager") -> Pro
 
 def check_ledger(profile: Profile) -> None:
     ledger = profile.ledger
-    assert ledger.operators_ns + ledger.python_ns + ledger.unattributed_ns == pytest.approx(ledger.wall_ns, rel=0.01)
     assert abs(ledger.unattributed_ns) <= 0.05 * ledger.wall_ns
     assert sum(row.self_ns for row in profile.operators) == pytest.approx(ledger.operators_ns)
     assert len({row.key for row in profile.operators}) == len(profile.operators)
