@@ -1,0 +1,9 @@
+"""``perfsuite …``: the command line; no command but ``machine`` loads torch.
+
+A command imports what it needs when it runs: ``perfsuite list`` should answer at once.
+"""
+
+from perfsuite.cli import runs
+from perfsuite.cli.face import main
+
+__all__ = ["main", "runs"]

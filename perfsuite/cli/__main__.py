@@ -1,0 +1,5 @@
+"""``python -m perfsuite.cli``."""
+
+from perfsuite.cli import main
+
+main()

@@ -1,0 +1,103 @@
+"""What every command shares: how it fails, how it writes, and the folder of the runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from perfsuite import __version__
+from perfsuite.errors import PerfsuiteError
+
+DEFAULT_DIR = ".perfsuite"
+_INTERRUPTED = 130
+
+
+class _Face(click.Group):
+    """Turns every kind of failure into one line on stderr and an exit code, in one place."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line and exit; click's own failures get their exit code here."""
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(*args, **kwargs)
+        except click.exceptions.Exit as error:
+            code = error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            code = _INTERRUPTED
+        except click.ClickException as error:
+            code = fail(error.format_message(), error.exit_code)
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; perfsuite's errors become one line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except PerfsuiteError as error:
+            return fail(str(error), error.exit_code)
+        except KeyboardInterrupt:
+            return _INTERRUPTED
+        except BrokenPipeError:
+            # `| head` has read what it wanted.
+            _discard_output()
+            return 0
+
+
+def fail(message: str, exit_code: int) -> int:
+    """One line on stderr; returns the exit code."""
+    from perfsuite.present.cells import clean
+
+    click.echo(f"perfsuite: error: {clean(message)}", err=True)
+    return exit_code
+
+
+def _discard_output() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush does not fail once more."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def write(text: str) -> None:
+    """Write to stdout; a character that its encoding lacks becomes ``?`` instead of a traceback."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    text = text.encode(encoding, "replace").decode(encoding)
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard_output()
+        raise PerfsuiteError(f"cannot write the output: {error.strerror}") from error
+
+
+def screen() -> dict[str, Any]:
+    """Width and colour of the terminal; 80 columns and none where it is a pipe."""
+    if sys.stdout is None:
+        raise PerfsuiteError("cannot write the output: stdout is closed")
+    plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return {"width": shutil.get_terminal_size((80, 24)).columns, "color": not plain}
+
+
+directory_option = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=Path(DEFAULT_DIR),
+    show_default=True,
+    help="Folder that holds the runs.",
+)
+
+
+@click.group(cls=_Face, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="perfsuite")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Look at what `pytest --profile-dnn` recorded, and at any oneDNN verbose log."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
