@@ -21,7 +21,7 @@ _OPTIONS = {
     "dir": ("DIR", ".perfsuite", "folder of the runs"),
     "passes": ("LIST", ",".join(PASSES), "passes to run, comma-separated; timing always runs"),
     "top": ("N", "10", "rows in each table of the terminal summary"),
-    "steps": ("N", "3", "steps that each profiled figure is the mean of"),
+    "steps": ("N", "5", "steps that each profiled figure is the mean of"),
 }
 
 

@@ -19,7 +19,9 @@ from typing import Any, TypeVar, Union
 from perfsuite.errors import StoreError
 
 #: Version of the files in a run folder.  Raised whenever a key is added, removed or changes its meaning.
-FORMAT = 1
+FORMAT = 2
+#: What this version reads.  Keys that format 1 lacks have defaults that say "not known".
+READABLE_FORMATS = (1, 2)
 
 #: One operator input: its sizes, or a list of sizes for a list of tensors, or ``()`` for a scalar.
 Shape = tuple[Any, ...]
@@ -52,7 +54,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Operator:
-    """A framework operator as the dispatcher sees it; one row per (name, phase, module, shapes)."""
+    """A framework operator as the dispatcher sees it; one row per (name, phase, module, shapes, dtypes)."""
 
     name: str
     phase: str | None
@@ -68,11 +70,21 @@ class Operator:
     allocated_bytes: float | None = None
     #: Indices into :attr:`Profile.primitives`.
     primitives: tuple[int, ...] = ()
+    #: Data type of each input as torch names it (``float32``), None for what is no tensor; a list of tensors is None.
+    dtypes: tuple[str | None, ...] = ()
+    #: Calls in each profiled step.
+    counts: tuple[int, ...] = ()
+    #: Least bytes that all calls in a step must move between memory and core: each input read and each output
+    #: written once.  None where no formula is known or a nested row already carries them.
+    bytes_moved: float | None = None
+    #: What was asked of PyTorch's CPU allocator, in each step of the memory pass.
+    allocated_bytes_samples: tuple[int, ...] = ()
+    allocations_samples: tuple[int, ...] = ()
 
     @property
-    def key(self) -> tuple[str, str | None, str | None, Shape]:
+    def key(self) -> tuple[str, str | None, str | None, Shape, tuple[str | None, ...]]:
         """What makes the row unique within a profile."""
-        return (self.name, self.phase, self.module, self.shapes)
+        return (self.name, self.phase, self.module, self.shapes, self.dtypes)
 
 
 @dataclass(frozen=True)
@@ -93,6 +105,9 @@ class Primitive:
     time_ns: float
     #: Index into :attr:`Profile.operators`; None if the execution could not be joined to one.
     operator: int | None = None
+    #: Executions in each step of the primitive pass, and their time.
+    counts: tuple[int, ...] = ()
+    time_ns_samples: tuple[float, ...] = ()
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -113,6 +128,7 @@ class PythonTime:
     module: str | None
     count: float
     self_ns: float
+    self_ns_samples: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,11 +153,17 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Memory:
-    """Resident memory around one step without instrumentation."""
+    """Resident memory around one step without instrumentation, and what that step cost the kernel."""
 
     start_rss_bytes: int
     #: High-water mark (VmHWM) after it was reset; None where the kernel does not let us reset it.
     peak_rss_bytes: int | None
+    #: Of the same step: its wall time, the CPU time of all threads of the process in user and kernel mode, and the
+    #: page faults that needed no disk (getrusage(2)).
+    wall_ns: int | None = None
+    user_ns: int | None = None
+    system_ns: int | None = None
+    page_faults: int | None = None
 
 
 @dataclass(frozen=True)
@@ -202,6 +224,9 @@ class Environment:
     git_commit: str | None = None
     git_dirty: bool | None = None
     perfsuite: str | None = None
+    #: What disturbs timings in this process, a line each (``perfsuite launch`` removes it); empty if it is quiet,
+    #: None where that was not recorded.
+    disturbances: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -115,12 +115,14 @@ _operators = st.builds(
     Operator,
     name=_text, phase=_word, module=_word, shapes=_shapes, count=_number, self_ns=_number,
     self_ns_samples=_tuples(_whole), total_ns=_number, flops=st.none() | _number,
-    allocated_bytes=st.none() | _number, primitives=_tuples(_whole),
+    allocated_bytes=st.none() | _number, primitives=_tuples(_whole), dtypes=_tuples(_word), counts=_tuples(_whole),
+    bytes_moved=st.none() | _number, allocated_bytes_samples=_tuples(_whole), allocations_samples=_tuples(_whole),
 )  # fmt: skip
 _primitives = st.builds(
     Primitive,
     kind=_text, implementation=_text, direction=_text, dtypes=_text, layouts=_text, attributes=_text,
     algorithm=_text, problem=_text, count=_number, time_ns=_number, operator=st.none() | _whole,
+    counts=_tuples(_whole), time_ns_samples=_tuples(_number),
 )  # fmt: skip
 _ledgers = st.builds(Ledger, _number, _number, _number, _number, _number, _number)
 
@@ -131,9 +133,9 @@ profiles = st.builds(
     samples=st.none() | st.builds(Samples, _tuples(_number), st.integers(1, 9)),
     phases=_tuples(st.builds(Phase, _text, _tuples(_whole))),
     operators=_tuples(_operators), primitives=_tuples(_primitives),
-    python=_tuples(st.builds(PythonTime, _text, _word, _word, _number, _number)),
+    python=_tuples(st.builds(PythonTime, _text, _word, _word, _number, _number, _tuples(_whole))),
     ledger=st.none() | _ledgers,
-    memory=st.none() | st.builds(Memory, _whole, st.none() | _whole),
+    memory=st.none() | st.builds(Memory, _whole, st.none() | _whole, *[st.none() | _whole] * 4),
     walls_ns=st.dictionaries(_text | st.sampled_from(["phases", "primitives"]), _tuples(_whole), max_size=3),
     overhead=st.dictionaries(_text, _number, max_size=3), passes=_tuples(_text), steps=_whole, join=_word,
     contended=st.booleans(), notes=_tuples(_text),

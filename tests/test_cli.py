@@ -115,19 +115,20 @@ def test_json_has_exactly_the_documented_keys(runs: Path) -> None:
     (workload,) = shown["workloads"]
     assert list(workload) == [
         "name", "scale", "dtype", "backend", "iterations", "samples_ns", "phases", "operators", "primitives", "python",
-        "ledger", "peak_rss_bytes", "start_rss_bytes", "walls_ns", "overhead", "passes", "steps", "join", "contended",
+        "ledger", "peak_rss_bytes", "start_rss_bytes", "usage", "walls_ns", "overhead", "passes", "steps", "join", "contended",
         "notes",
     ]  # fmt: skip
     assert list(workload["phases"][0]) == ["name", "wall_ns", "samples_ns"]
     assert list(workload["operators"][0]) == [
         "name", "phase", "module", "shapes", "count", "self_ns", "self_ns_samples", "total_ns", "flops",
-        "allocated_bytes", "primitives",
+        "allocated_bytes", "primitives", "dtypes", "counts", "bytes_moved", "allocated_bytes_samples",
+        "allocations_samples",
     ]  # fmt: skip
     assert list(workload["primitives"][0]) == [
         "kind", "implementation", "direction", "dtypes", "layouts", "attributes", "algorithm", "problem", "count",
-        "time_ns", "operator",
+        "time_ns", "operator", "counts", "time_ns_samples",
     ]  # fmt: skip
-    assert list(workload["python"][0]) == ["kind", "phase", "module", "count", "self_ns"]
+    assert list(workload["python"][0]) == ["kind", "phase", "module", "count", "self_ns", "self_ns_samples"]
     assert list(workload["ledger"]) == [
         "wall_ns", "operators_ns", "python_ns", "unattributed_ns", "joined_primitives", "executed_primitives",
         "joined_ratio",
@@ -153,7 +154,7 @@ def test_every_key_is_documented(runs: Path) -> None:
 def test_json_values_are_those_of_the_records(runs: Path) -> None:
     shown = json.loads(invoke("show", "--json", "--dir", runs).stdout)
     (workload,) = shown["workloads"]
-    assert (shown["format"], shown["status"], shown["problems"]) == (1, "complete", [])
+    assert (shown["format"], shown["status"], shown["problems"]) == (2, "complete", [])
     assert shown["environment"]["onednn"] == [{"version": "v3.12.0", "commit": "80afa710"}]
     assert workload["iterations"] == 2
     assert workload["samples_ns"] == [ns // 2 for ns in range(180_000, 220_001, 4_000)]
@@ -229,8 +230,8 @@ def test_errors_are_one_line(runs: Path, tmp_path: Path) -> None:
 
 def test_a_newer_run_says_to_upgrade(runs: Path) -> None:
     manifest = list_runs(runs)[0].path / "run.json"
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 2'))
-    assert_one_line_error(invoke("show", "--dir", runs), "newer perfsuite (format 2, this one reads 1)", "upgrade")
+    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 3'))
+    assert_one_line_error(invoke("show", "--dir", runs), "newer perfsuite (format 3, this one reads 2)", "upgrade")
 
 
 def test_ctrl_c_is_130(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,8 +86,8 @@ def test_allocations_belong_to_the_innermost_operator():
         event(MEMORY_EVENT, 30, 30, bytes=8),
         event(MEMORY_EVENT, 40, 40, bytes=-64),
     )
-    found = {key[0]: size for key, size in operators.allocated_bytes(steps).items()}
-    assert found == {"aten::empty": 64, "aten::a": 8}
+    found = {key[0]: (each.counts, each.bytes) for key, each in operators.allocations(steps).items()}
+    assert found == {"aten::empty": ([1], [64]), "aten::a": ([1], [8])}
 
 
 def test_time_on_other_threads_is_the_union_of_their_operators():

@@ -108,7 +108,7 @@ def test_the_folder_is_as_documented(tmp_path: Path) -> None:
         ".lock", "run.json", f"workloads/{workload_file_name('a')}", f"workloads/{workload_file_name('b')}",
     ]  # fmt: skip
     manifest = json.loads((path / "run.json").read_text())
-    assert manifest["format"] == 1
+    assert manifest["format"] == 2
     assert manifest["workloads"] == [workload_file_name("a"), workload_file_name("b")]
 
 
@@ -309,17 +309,17 @@ def test_a_row_that_points_nowhere_is_a_problem(tmp_path: Path, index: int) -> N
 
 def test_a_newer_manifest_is_refused_and_the_way_out_named(tmp_path: Path) -> None:
     path = recorded(tmp_path, "a")
-    edit_json(path / "run.json", lambda data: data.update(format=2))
-    with pytest.raises(StoreError, match=r"written by a newer perfsuite \(format 2, this one reads 1\).*upgrade"):
+    edit_json(path / "run.json", lambda data: data.update(format=3))
+    with pytest.raises(StoreError, match=r"written by a newer perfsuite \(format 3, this one reads 2\).*upgrade"):
         load_run(path)
 
 
 def test_a_newer_workload_file_is_refused_and_the_rest_shown(tmp_path: Path) -> None:
     path = recorded(tmp_path, "a", "b")
-    edit_json(workload_file(path, "b"), lambda data: data.update(format=2))
+    edit_json(workload_file(path, "b"), lambda data: data.update(format=3))
     loaded = load_run(path)
     assert [profile.name for profile in loaded.workloads] == ["a"]
-    assert "written by a newer perfsuite (format 2, this one reads 1)" in loaded.problems[0]
+    assert "written by a newer perfsuite (format 3, this one reads 2)" in loaded.problems[0]
 
 
 @pytest.mark.parametrize(
@@ -724,3 +724,22 @@ def test_a_writer_that_is_closed_without_finishing_stays_interrupted(tmp_path: P
         assert isinstance(run, RunWriter)
         assert list_runs(tmp_path)[0].status == "running"
     assert list_runs(tmp_path)[0].status == "interrupted"
+
+
+def test_a_run_of_format_1_is_still_read(tmp_path: Path) -> None:
+    path = recorded(tmp_path, "a")
+
+    def as_format_1(data: dict[str, Any]) -> None:
+        data.update(format=1)
+        for operator in data["profile"]["operators"]:
+            for key in ("dtypes", "counts", "bytes_moved", "allocated_bytes_samples", "allocations_samples"):
+                del operator[key]
+        for primitive in data["profile"]["primitives"]:
+            del primitive["counts"], primitive["time_ns_samples"]
+
+    edit_json(workload_file(path, "a"), as_format_1)
+    edit_json(path / "run.json", lambda data: (data.update(format=1), data["environment"].pop("disturbances")))
+    loaded = load_run(path)
+    assert loaded.problems == ()
+    assert loaded.environment.disturbances is None
+    assert [profile.name for profile in loaded.workloads] == ["a"]

@@ -48,6 +48,8 @@ class Event:
     shapes: Shape = ()
     concrete: tuple[Any, ...] = ()
     bytes: int = 0
+    #: Data type of each input, None for what is no tensor.
+    dtypes: tuple[str | None, ...] = ()
 
 
 def kind_of(event: Event) -> str:
@@ -204,7 +206,7 @@ def in_order(events: Iterable[Event]) -> list[Event]:
 
 
 def with_shapes(plain: Sequence[Event], shaped: Sequence[Event]) -> list[Event] | None:
-    """The plain step's events with the shapes and arguments that the same events have in the shaped step.
+    """The plain step's events with the shapes, data types and arguments that the same events have in the shaped step.
 
     Event by event in order of start.  None if the two steps did not run the same events: then nobody knows whose
     shapes are whose.
@@ -212,7 +214,9 @@ def with_shapes(plain: Sequence[Event], shaped: Sequence[Event]) -> list[Event] 
     first, second = in_order(plain), in_order(shaped)
     if [e.name for e in first] != [e.name for e in second]:
         return None
-    return [replace(a, shapes=b.shapes, concrete=b.concrete) for a, b in zip(first, second, strict=True)]
+    return [
+        replace(a, shapes=b.shapes, concrete=b.concrete, dtypes=b.dtypes) for a, b in zip(first, second, strict=True)
+    ]
 
 
 def split_steps(events: Sequence[Event]) -> tuple[int, list[list[Event]]]:

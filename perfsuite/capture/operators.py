@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 from perfsuite.capture.events import (
     MEMORY_EVENT,
@@ -23,7 +23,7 @@ from perfsuite.flops import operator_flops
 from perfsuite.records import Ledger, Operator, PythonTime, Shape
 from perfsuite.stats import mean
 
-OperatorKey = tuple[str, "str | None", "str | None", Shape]
+OperatorKey = tuple[str, "str | None", "str | None", Shape, "tuple[str | None, ...]"]
 
 
 @dataclass(frozen=True)
@@ -80,24 +80,31 @@ def shapes_from(plain: Recording, shaped: Recording) -> Recording | None:
 
 
 def operator_key(node: Node) -> OperatorKey:
-    """What makes an operator row unique: (name, phase, module, shapes)."""
-    return (node.event.name, node.phase, node.module, node.event.shapes)
+    """What makes an operator row unique: (name, phase, module, shapes, dtypes)."""
+    return (node.event.name, node.phase, node.module, node.event.shapes, node.event.dtypes)
+
+
+def operator_row(key: OperatorKey, **values: Any) -> Operator:
+    """The row of this key."""
+    name, phase, module, shapes, dtypes = key
+    return Operator(name, phase, module, shapes, dtypes=dtypes, **values)
 
 
 @dataclass
 class _Sum:
     steps: int
-    count: int = 0
     total_ns: int = 0
+    counts: list[int] = field(default_factory=list)
     self_ns: list[int] = field(default_factory=list)
     flops: int | None = None
 
     def __post_init__(self) -> None:
+        self.counts = [0] * self.steps
         self.self_ns = [0] * self.steps
 
 
 def operator_rows(steps: Steps) -> tuple[Operator, ...]:
-    """One row per (name, phase, module, shapes), most self time first; counts and times per step.
+    """One row per key, most self time first; counts and times per step.
 
     FLOPs are given to the innermost operator whose formula is known (``aten::mkldnn_convolution``, not also
     to the ``aten::conv2d`` around it), so that a column of FLOPs adds up as a column of self times does.
@@ -112,15 +119,16 @@ def operator_rows(steps: Steps) -> tuple[Operator, ...]:
                 continue
             key = operator_key(node)
             row = sums.get(key) or sums.setdefault(key, _Sum(number))
-            row.count += 1
+            row.counts[index] += 1
             row.self_ns[index] += node.self_ns
             row.total_ns += 0 if _inside_itself(tree, node) else node.total_ns
             if at in flops:
                 row.flops = (row.flops or 0) + flops[at]
     rows = [
-        Operator(
-            *key,
-            count=whole(row.count / number),
+        operator_row(
+            key,
+            count=whole(sum(row.counts) / number),
+            counts=tuple(row.counts),
             self_ns=mean(row.self_ns),
             self_ns_samples=tuple(row.self_ns),
             total_ns=row.total_ns / number,
@@ -179,16 +187,19 @@ def _is_python(steps: Steps) -> Callable[[Node], bool]:
 def python_rows(steps: Steps) -> tuple[PythonTime, ...]:
     """Measured self time of ranges that are not operators, per step, by (kind, phase, module)."""
     counts = _is_python(steps)
-    sums: dict[tuple[str, str | None, str | None], list[int]] = defaultdict(lambda: [0, 0])
-    for tree in steps.trees:
+    number = len(steps.trees)
+    sums: dict[tuple[str, str | None, str | None], _Sum] = {}
+    for index, tree in enumerate(steps.trees):
         for node in tree.nodes:
             if counts(node):
-                kind = "annotation" if node.kind == "marker" else node.kind
-                row = sums[kind, node.phase, node.module]
-                row[0] += 1
-                row[1] += node.self_ns
-    number = len(steps.trees)
-    rows = [PythonTime(*key, count=whole(count / number), self_ns=ns / number) for key, (count, ns) in sums.items()]
+                key = ("annotation" if node.kind == "marker" else node.kind, node.phase, node.module)
+                row = sums.get(key) or sums.setdefault(key, _Sum(number))
+                row.counts[index] += 1
+                row.self_ns[index] += node.self_ns
+    rows = [
+        PythonTime(*key, whole(sum(row.counts) / number), mean(row.self_ns), tuple(row.self_ns))
+        for key, row in sums.items()
+    ]
     return tuple(sorted(rows, key=lambda row: (-row.self_ns, row.kind, str(row.module))))
 
 
@@ -212,18 +223,32 @@ def _whole_or_none(value: float | None) -> float | None:
     return None if value is None else whole(value)
 
 
-def allocated_bytes(steps: Steps) -> dict[OperatorKey, float]:
-    """Bytes per step that each operator row that ran itself asked PyTorch's CPU allocator for (without frees)."""
-    sums: dict[OperatorKey, int] = {
-        operator_key(node): 0 for tree in steps.trees for node in tree.nodes if node.kind == "operator"
+@dataclass
+class Allocations:
+    """What an operator row itself asked PyTorch's CPU allocator for in each step; frees are not counted."""
+
+    counts: list[int]
+    bytes: list[int]
+
+
+def allocations(steps: Steps) -> dict[OperatorKey, Allocations]:
+    """The allocations of each operator row that ran, by its key."""
+    number = len(steps.trees)
+    found = {
+        operator_key(node): Allocations([0] * number, [0] * number)
+        for tree in steps.trees
+        for node in tree.nodes
+        if node.kind == "operator"
     }
-    for tree, events in zip(steps.trees, steps.memory, strict=True):
+    for index, (tree, events) in enumerate(zip(steps.trees, steps.memory, strict=True)):
         for event in events:
             at = tree.innermost(event.start_ns) if event.bytes > 0 else None
             owner = tree.nodes[at].operator if at is not None else None
             if owner is not None:
-                sums[operator_key(tree.nodes[owner])] += event.bytes
-    return {key: whole(total / len(steps.trees)) for key, total in sums.items()}
+                row = found[operator_key(tree.nodes[owner])]
+                row.counts[index] += 1
+                row.bytes[index] += event.bytes
+    return found
 
 
 def busy_ns(events: Iterable[Event]) -> int:

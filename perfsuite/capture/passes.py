@@ -39,7 +39,7 @@ class Settings:
     """What to capture.  ``steps`` is how many steps each profiled figure is the mean of."""
 
     passes: tuple[str, ...] = PASSES
-    steps: int = 3
+    steps: int = 5
     backend: str | None = None
 
     def wants(self, name: str) -> bool:
@@ -199,12 +199,22 @@ def _primitive_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings
 
 def _allocation_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, hooks: bool) -> None:
     with _instrumented(recorder, hooks):
-        recording = record_steps(step, 1, memory=True)
-    steps = operators.nest(recording)
-    allocated = operators.allocated_bytes(steps)
+        # Twice: what differs between two steps of one process is no property of the code.
+        recording = record_steps(step, 2, memory=True)
+    allocated = operators.allocations(operators.nest(recording))
     draft.walls["memory"] = recording.walls_ns
-    # A row that this step did not run is not known to have allocated nothing.
-    draft.rows = tuple(replace(row, allocated_bytes=allocated.get(row.key)) for row in draft.rows)
+    draft.rows = tuple(_with_allocations(row, allocated.get(row.key)) for row in draft.rows)
+
+
+def _with_allocations(row: Operator, found: operators.Allocations | None) -> Operator:
+    if found is None:  # it did not run in these steps, so it is not known to have allocated nothing
+        return row
+    return replace(
+        row,
+        allocated_bytes=operators.whole(mean(found.bytes)),
+        allocated_bytes_samples=tuple(found.bytes),
+        allocations_samples=tuple(found.counts),
+    )
 
 
 # --- what the passes share -------------------------------------------------------------------------

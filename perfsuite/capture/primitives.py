@@ -14,6 +14,7 @@ also works without, but not under ``torch.compile``, which runs the eager graph 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,12 +23,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from perfsuite.capture.events import MARKER_RANGE, Event, Tree, build_tree
-from perfsuite.capture.operators import OperatorKey, Steps, operator_key, whole
+from perfsuite.capture.operators import OperatorKey, Steps, operator_key, operator_row, whole
 from perfsuite.capture.profiler import profiler_range
 from perfsuite.capture.stdio import c_print
 from perfsuite.capture.verbose import MARKER_PREFIX
 from perfsuite.onednn import Execution, VerboseParser
 from perfsuite.records import Operator, Primitive
+from perfsuite.stats import mean
 
 _MARKER_LINE = re.compile(MARKER_PREFIX + r"(begin|end|step-begin|step-end),(\d+)\s*$")
 
@@ -37,6 +39,8 @@ class Join:
     """Each execution of the recorded steps with the key of its operator row, or None if it has none."""
 
     pairs: tuple[tuple[Execution, OperatorKey | None], ...]
+    #: The recorded step of each pair, from 0.
+    steps: tuple[int, ...]
     #: Verbose lines of the recorded steps that could not be read; each may have been an execution.
     rejected: int
     #: Executions of whole graph partitions, whose lines name no primitive.
@@ -105,6 +109,7 @@ def _join(
     for text in header:
         parser.feed(text)
     pairs: list[tuple[Execution, OperatorKey | None]] = []
+    at_step: list[int] = []
     open_markers: list[str] = []
     step: int | None = None
     rejected = graphs = 0
@@ -120,6 +125,7 @@ def _join(
             if execution is not None:
                 line = Line(execution, step, open_markers[-1] if open_markers else None)
                 pairs.append((execution, owner(line)))
+                at_step.append(step)
         elif match[1] == "begin":
             open_markers.append(match[2])
         elif match[1] == "end":
@@ -127,7 +133,7 @@ def _join(
                 open_markers.pop()
         else:
             step = int(match[2]) if match[1] == "step-begin" else None
-    return Join(tuple(pairs), rejected, graphs, method)
+    return Join(tuple(pairs), tuple(at_step), rejected, graphs, method)
 
 
 def _middle_ns(execution: Execution) -> float | None:
@@ -196,19 +202,17 @@ def attach_primitives(
     """
     rows = list(operators)
     index_of = {row.key: index for index, row in enumerate(rows)}
-    sums: dict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0, 0.0])
-    for execution, key in join.pairs:
+    sums: dict[tuple[Any, ...], list[list[float]]] = defaultdict(lambda: [[] for _ in range(steps)])
+    for (execution, key), step in zip(join.pairs, join.steps, strict=True):
         owner = None
         if key is not None:
             if key not in index_of:
                 index_of[key] = len(rows)
                 rows.append(_absent(key, steps))
             owner = index_of[key]
-        row = sums[_primitive_key(execution, owner)]
-        row[0] += 1
-        row[1] += execution.time_ns
+        sums[_primitive_key(execution, owner)][step].append(execution.time_ns)
     primitives = sorted(
-        (_primitive(key, count, ns, steps) for key, (count, ns) in sums.items()),
+        (_primitive(key, times) for key, times in sums.items()),
         key=lambda row: (-row.time_ns, str(row.key)),
     )
     below: dict[int, list[int]] = defaultdict(list)
@@ -220,7 +224,7 @@ def attach_primitives(
 
 
 def _absent(key: OperatorKey, steps: int) -> Operator:
-    return Operator(*key, count=0, self_ns=0, self_ns_samples=(0,) * steps, total_ns=0)
+    return operator_row(key, count=0, counts=(0,) * steps, self_ns=0, self_ns_samples=(0,) * steps, total_ns=0)
 
 
 def _primitive_key(execution: Execution, owner: int | None) -> tuple[Any, ...]:
@@ -228,9 +232,10 @@ def _primitive_key(execution: Execution, owner: int | None) -> tuple[Any, ...]:
     return (e.kind, e.implementation, e.direction, e.dtypes, e.layouts, e.attributes, e.algorithm, e.problem, owner)
 
 
-def _primitive(key: tuple[Any, ...], count: float, ns: float, steps: int) -> Primitive:
+def _primitive(key: tuple[Any, ...], times: list[list[float]]) -> Primitive:
+    counts, sums = tuple(map(len, times)), tuple(map(math.fsum, times))
     kind, implementation, direction, dtypes, layouts, attributes, algorithm, problem, owner = key
     return Primitive(
         kind, implementation, direction, dtypes, layouts, attributes, algorithm, problem,
-        count=whole(count / steps), time_ns=ns / steps, operator=owner,
+        count=whole(mean(counts)), time_ns=mean(sums), operator=owner, counts=counts, time_ns_samples=sums,
     )  # fmt: skip

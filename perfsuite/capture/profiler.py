@@ -156,7 +156,23 @@ def _events(kineto: Sequence[Any]) -> Iterator[Event]:
             forward_thread=event.fwd_thread_id(),
             shapes=_frozen(_shapes(event)),
             concrete=_frozen(event.concrete_inputs()),
+            dtypes=tuple(map(_dtype, event.dtypes())),
         )
+
+
+#: The profiler names a tensor's data type in C++; its words for what is no tensor are not here.
+_DTYPES = {
+    "float": "float32", "double": "float64", "c10::BFloat16": "bfloat16", "c10::Half": "float16",
+    "long int": "int64", "long": "int64", "int": "int32", "short int": "int16", "short": "int16",
+    "signed char": "int8", "unsigned char": "uint8", "bool": "bool",
+    "c10::complex<float>": "complex64", "c10::complex<double>": "complex128",
+    "c10::qint8": "qint8", "c10::quint8": "quint8", "c10::qint32": "qint32",
+    "c10::Float8_e4m3fn": "float8_e4m3fn", "c10::Float8_e5m2": "float8_e5m2",
+}  # fmt: skip
+
+
+def _dtype(name: str) -> str | None:
+    return _DTYPES.get(name)
 
 
 def _shapes(event: Any) -> Any:

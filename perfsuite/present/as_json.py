@@ -1,4 +1,4 @@
-"""The JSON of ``perfsuite show --json``, format 1; ``docs/json.md`` explains every key."""
+"""The JSON of ``perfsuite show --json``, format 2; ``docs/json.md`` explains every key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from perfsuite.analyse.tables import phase_medians
-from perfsuite.records import FORMAT, Ledger, Operator, Primitive, Profile, Run, to_json
+from perfsuite.records import FORMAT, Ledger, Memory, Operator, Primitive, Profile, Run, to_json
 
 #: Above it a float no longer holds every whole number, and writing digits it does not have would be false precision.
 _EXACT = 2**53
@@ -45,6 +45,7 @@ def _workload(profile: Profile) -> dict[str, Any]:
         "ledger": _ledger(profile.ledger),
         "peak_rss_bytes": memory.peak_rss_bytes if memory else None,
         "start_rss_bytes": memory.start_rss_bytes if memory else None,
+        "usage": _usage(memory),
         "walls_ns": profile.walls_ns,
         "overhead": profile.overhead,
         "passes": profile.passes,
@@ -71,6 +72,11 @@ def _operator(operator: Operator) -> dict[str, Any]:
         "flops": operator.flops,
         "allocated_bytes": operator.allocated_bytes,
         "primitives": operator.primitives,
+        "dtypes": operator.dtypes,
+        "counts": operator.counts,
+        "bytes_moved": operator.bytes_moved,
+        "allocated_bytes_samples": operator.allocated_bytes_samples,
+        "allocations_samples": operator.allocations_samples,
     }
 
 
@@ -87,6 +93,19 @@ def _primitive(primitive: Primitive) -> dict[str, Any]:
         "count": primitive.count,
         "time_ns": primitive.time_ns,
         "operator": primitive.operator,
+        "counts": primitive.counts,
+        "time_ns_samples": primitive.time_ns_samples,
+    }
+
+
+def _usage(memory: Memory | None) -> dict[str, Any] | None:
+    if memory is None or memory.wall_ns is None:
+        return None
+    return {
+        "wall_ns": memory.wall_ns,
+        "user_ns": memory.user_ns,
+        "system_ns": memory.system_ns,
+        "page_faults": memory.page_faults,
     }
 
 

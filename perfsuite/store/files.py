@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from perfsuite.errors import StoreError
-from perfsuite.records import FORMAT, Environment, Profile
+from perfsuite.records import FORMAT, READABLE_FORMATS, Environment, Profile
 
 MANIFEST = "run.json"
 WORKLOADS = "workloads"
@@ -105,8 +105,8 @@ def decode(data: bytes) -> dict[str, Any]:
         raise StoreError(
             f"written by a newer perfsuite (format {found}, this one reads {FORMAT}): upgrade perfsuite to read it"
         )
-    if found != FORMAT:
-        raise StoreError(f"unknown format {found}, this perfsuite reads {FORMAT}")
+    if found not in READABLE_FORMATS:
+        raise StoreError(f"unknown format {found}, this perfsuite reads {READABLE_FORMATS[0]} to {FORMAT}")
     return value
 
 
