@@ -150,6 +150,25 @@ def test_self_times_are_those_that_torch_itself_computes():
         assert ours[name] == pytest.approx(self_ns, rel=0.01, abs=2_000), name
 
 
+def test_allocations_and_data_types_are_those_of_the_real_tensors():
+    x, y = torch.ones(300, 200), torch.ones(200, 100, dtype=torch.float64)
+
+    def step():
+        torch.mm(x, x.t())
+        torch.mm(y, y.t())
+
+    profile = captured(step, passes=("operators", "memory"), steps=2)
+    products = {row.dtypes[0]: row for row in profile.operators if row.name == "aten::mm"}
+    single, double = products["float32"], products["float64"]
+    assert single.shapes[:2] == ((300, 200), (200, 300))
+    assert (single.counts, double.counts) == ((1, 1), (1, 1))
+    # The result is allocated by the operator itself, once in each of the two steps of the pass.
+    assert single.allocated_bytes_samples == (300 * 300 * 4,) * 2
+    assert double.allocated_bytes_samples == (200 * 200 * 8,) * 2
+    assert single.allocations_samples == double.allocations_samples == (1, 1)
+    assert single.allocated_bytes == 300 * 300 * 4
+
+
 @pytest.mark.parametrize("where", ["module", "autograd", "phase"])
 def test_a_planted_sleep_is_named_by_the_range_it_is_in(where):
     class Sleepy(torch.autograd.Function):

@@ -76,7 +76,8 @@ def record_steps(
         activities=[ProfilerActivity.CPU],
         record_shapes=shapes,
         profile_memory=memory,
-        experimental_config=_all_threads(),
+        # With all threads, torch 2.13 records no allocations at all.
+        experimental_config=None if memory else _all_threads(),
     )
     walls: list[int] = []
     quiet = StderrFilter(_ALLOCATOR_CHATTER) if memory else _nothing()
