@@ -5,16 +5,19 @@ Everything is read, nothing is changed; what cannot be read is None.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from perfsuite import __version__
+from perfsuite.quiet import FAMILIES, Cpus, disturbances
 from perfsuite.records import Environment
 
 #: x86 flags that decide which kernels a deep-learning library picks.
@@ -23,7 +26,6 @@ _THREAD_VARIABLES = re.compile(
     r"(OMP|GOMP|KMP|MKL|ONEDNN|DNNL|OPENBLAS)_\w+|TORCH\w*THREAD\w*|ATEN_CPU_CAPABILITY|LRU_CACHE_CAPACITY"
 )
 _ALLOCATOR_VARIABLES = re.compile(r"MALLOC_\w+|GLIBC_TUNABLES|TCMALLOC_\w+|MIMALLOC_\w+")
-_ALLOCATORS = ("tcmalloc", "jemalloc", "mimalloc")
 _GIT_TIMEOUT_S = 5.0
 
 
@@ -37,7 +39,9 @@ def gather_environment(torch_facts: Mapping[str, Any] | None = None, cwd: Path |
     import psutil
 
     cpuinfo = _read(Path("/proc/cpuinfo")) or ""
-    usable = sorted(os.sched_getaffinity(0))
+    cpus = usable_cpus()
+    usable = list(cpus.all)
+    allocator = _allocator()
     commit, dirty = _git(cwd or Path())
     return Environment(
         cpu_model=_cpu_model(cpuinfo),
@@ -49,12 +53,15 @@ def gather_environment(torch_facts: Mapping[str, Any] | None = None, cwd: Path |
         governor=_governor(Path("/sys/devices/system/cpu"), usable),
         ram_bytes=psutil.virtual_memory().total,
         kernel=f"{platform.system()} {platform.release()}",
-        allocator=_allocator(),
+        allocator=allocator,
         python=f"{platform.python_implementation()} {platform.python_version()}",
         omp=_matching(os.environ, _THREAD_VARIABLES),
         git_commit=commit,
         git_dirty=dirty,
         perfsuite=__version__,
+        disturbances=disturbances(
+            initial_environment(), allocator, cpus, (torch_facts or {}).get("torch_threads"), cpu_quota()
+        ),
         **(torch_facts or {}),
     )
 
@@ -98,6 +105,35 @@ def _governor(cpus: Path, usable: list[int]) -> str | None:
     return ",".join(sorted(text.strip() for text in found if text)) or None
 
 
+def usable_cpus(devices: Path = Path("/sys/devices/system/cpu")) -> Cpus:
+    """The CPUs that this process may use, by physical core; where cores cannot be told, each is one."""
+    usable = set(os.sched_getaffinity(0))
+    # OpenMP may have bound the thread that asks to one of them.
+    for thread in os.listdir("/proc/self/task"):
+        with contextlib.suppress(OSError):  # it has ended
+            usable |= os.sched_getaffinity(int(thread))
+    cores: dict[str, list[int]] = {}
+    for cpu in sorted(usable):
+        siblings = _read(devices / f"cpu{cpu}" / "topology" / "thread_siblings_list") or str(cpu)
+        cores.setdefault(siblings.strip(), []).append(cpu)
+    return Cpus(tuple(map(tuple, cores.values())))
+
+
+def cpu_quota(group: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """How many CPUs' worth of time the control group may use; None if that is not limited or not known."""
+    text = _read(group / "cpu.max")
+    if text is None:  # version 1
+        text = f"{_read(group / 'cpu' / 'cpu.cfs_quota_us')} {_read(group / 'cpu' / 'cpu.cfs_period_us')}"
+    found = re.fullmatch(r"(\d+)\s+(\d+)\s*", text)
+    return int(found[1]) / int(found[2]) if found and int(found[2]) else None
+
+
+def huge_pages(setting: Path = Path("/sys/kernel/mm/transparent_hugepage/enabled")) -> str | None:
+    """The kernel's word on transparent huge pages: ``always``, ``madvise`` or ``never``."""
+    found = re.search(r"\[(\w+)\]", _read(setting) or "")
+    return found[1] if found else None
+
+
 def _matching(variables: Mapping[str, str], pattern: re.Pattern[str]) -> dict[str, str]:
     return {name: variables[name] for name in sorted(variables) if pattern.fullmatch(name)}
 
@@ -111,8 +147,8 @@ def _allocator() -> str:
     library = _library_at(maps, _address_of_malloc()) or ""
     # A program that takes malloc's address itself hides the library; then go by what is loaded.
     where = library if _family(library) or _is_libc(library) else maps
-    name = _family(where) or _libc()
-    settings = _matching(_initial_environment(), _ALLOCATOR_VARIABLES)
+    name = _family(where) or libc()
+    settings = _matching(initial_environment(), _ALLOCATOR_VARIABLES)
     if not settings:
         return name
     return f"{name} ({', '.join(f'{key}={value}' for key, value in settings.items())})"
@@ -140,14 +176,15 @@ def _is_libc(library: str) -> bool:
 
 def _family(text: str) -> str | None:
     """Which allocator's shared library ``text`` names, with the file's name since that holds its version."""
-    found = re.search(rf"/([^/\s]*(?:{'|'.join(_ALLOCATORS)})[^/\s]*\.so[^/\s]*)", text)
+    found = re.search(rf"/([^/\s]*(?:{'|'.join(FAMILIES)})[^/\s]*\.so[^/\s]*)", text)
     if found is None:
         return None
-    family = next(name for name in _ALLOCATORS if name in found[1])
+    family = next(name for name in FAMILIES if name in found[1])
     return f"{family} ({found[1]})"
 
 
-def _libc() -> str:
+def libc() -> str:
+    """The C library: ``glibc 2.36``, or ``libc`` for one that does not say."""
     try:
         # "glibc 2.36"; the C library that Python was built against could be another one.
         return os.confstr("CS_GNU_LIBC_VERSION") or "libc"
@@ -155,7 +192,27 @@ def _libc() -> str:
         return "libc"
 
 
-def _initial_environment() -> Mapping[str, str]:
+def find_allocator(family: str) -> str | None:
+    """The shared library of an allocator, where the loader would find it; the newest version of the plainest name."""
+    for folder in _library_folders():
+        for stem in (f"lib{family}", f"lib{family}_minimal"):
+            found = sorted(folder.glob(f"{stem}.so*"), key=lambda path: (len(path.name), path.name))
+            if found:
+                return str(found[-1])
+    return None
+
+
+def _library_folders() -> list[Path]:
+    """Where the loader looks: ``LD_LIBRARY_PATH``, this Python's own prefix, the system's folders."""
+    named = [folder for folder in os.environ.get("LD_LIBRARY_PATH", "").split(":") if folder]
+    machine = f"{platform.machine()}-linux-gnu"
+    usual = [f"/usr/local/lib/{machine}", "/usr/local/lib", f"/usr/lib/{machine}", f"/lib/{machine}"]
+    return [
+        Path(folder) for folder in (*named, f"{sys.prefix}/lib", *usual, "/usr/lib64", "/lib64", "/usr/lib", "/lib")
+    ]
+
+
+def initial_environment() -> Mapping[str, str]:
     """The variables that the process was started with: an allocator reads them once, before Python runs."""
     text = _read(Path("/proc/self/environ"))
     if text is None:

@@ -23,6 +23,7 @@ from perfsuite.stats import median
 
 if TYPE_CHECKING:
     from perfsuite.pytest_session import Session
+    from perfsuite.timeline import Timeline
 
 
 class Profiled:
@@ -128,8 +129,8 @@ class Profiled:
         self._show("timing")
         result = timed()
         if session is not None:
-            profile = self._profile(step, self._samples(), warmed, marker, model, result, threads)
-            session.save(profile)
+            profile, timeline = self._profile(step, self._samples(), warmed, marker, model, result, threads)
+            session.save(profile, timeline)
             if self._benchmark.enabled:
                 self._benchmark.extra_info["perfsuite"] = summary(profile)
         return result
@@ -155,7 +156,7 @@ class Profiled:
         model: Any,
         result: Any,
         threads: int | None,
-    ) -> Profile:
+    ) -> tuple[Profile, Timeline | None]:
         from perfsuite.capture.passes import Settings, capture_profile, infer_dtype
 
         session = self._session
@@ -176,12 +177,13 @@ class Profiled:
             steps=marker.steps or session.settings.steps,
             backend=marker.backend,
         )
-        profile = capture_profile(step, self._recorder, settings, samples, self._show)
+        timelines: list[Timeline] = []
+        profile = capture_profile(step, self._recorder, settings, samples, self._show, timelines.append)
         found = (loss_note(result), threads_note(threads, thread_count()))
         warned = (*filter(None, found), *profile.notes)
         for note in warned:
             self._item.warn(PerfsuiteWarning(f"perfsuite: {note}"))
-        return dataclasses.replace(
+        profile = dataclasses.replace(
             profile,
             name=marker.name or self._item.nodeid,
             scale=marker.scale,
@@ -189,6 +191,7 @@ class Profiled:
             contended=session.contended,
             notes=(*said, *warned),
         )
+        return profile, timelines[0] if timelines else None
 
     def _show(self, stage: str | None) -> None:
         if self._session is not None:

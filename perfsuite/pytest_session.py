@@ -16,6 +16,7 @@ from perfsuite.records import Environment, Profile, from_json, to_json
 
 if TYPE_CHECKING:
     from perfsuite.store import RunWriter
+    from perfsuite.timeline import Timeline
 
 _RUN = "perfsuite_run"
 _ENVIRONMENT = "perfsuite_environment"
@@ -55,14 +56,14 @@ class Session:
                 self._writer = store.create_run(self.settings.directory, gather_environment())
         return self._writer
 
-    def save(self, profile: Profile) -> None:
-        """Write a finished workload.
+    def save(self, profile: Profile, timeline: Timeline | None = None) -> None:
+        """Write a finished workload, and the timeline of one of its steps.
 
         Raises:
             StoreError: it cannot be written; what was written before is untouched.
         """
         self._note_environment()
-        self.writer().write(profile)
+        self.writer().write(profile, timeline)
 
     def claim(self, name: str, nodeid: str) -> None:
         """Keep the name for the test, before it is measured.

@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "perfsuite"
 FLOORS = {
-    "records": 0, "errors": 0, "stats": 0,
-    "onednn": 1, "flops": 1, "store": 1, "environment": 1,
+    "records": 0, "errors": 0, "stats": 0, "ceilings": 0, "timeline": 0,
+    "onednn": 1, "benchdnn": 1, "flops": 1, "store": 1, "environment": 1, "quiet": 1,
     "analyse": 2, "capture": 2,
     "present": 4,
     "pytest_settings": 5, "pytest_plugin": 5, "pytest_session": 5, "pytest_profiled": 5, "cli": 5,

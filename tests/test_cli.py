@@ -115,8 +115,8 @@ def test_json_has_exactly_the_documented_keys(runs: Path) -> None:
     (workload,) = shown["workloads"]
     assert list(workload) == [
         "name", "scale", "dtype", "backend", "iterations", "samples_ns", "phases", "operators", "primitives", "python",
-        "ledger", "peak_rss_bytes", "start_rss_bytes", "usage", "walls_ns", "overhead", "passes", "steps", "join", "contended",
-        "notes",
+        "ledger", "peak_rss_bytes", "start_rss_bytes", "usage", "walls_ns", "overhead", "passes", "steps", "join",
+        "contended", "notes",
     ]  # fmt: skip
     assert list(workload["phases"][0]) == ["name", "wall_ns", "samples_ns"]
     assert list(workload["operators"][0]) == [

@@ -208,7 +208,9 @@ def test_torchs_facts_fill_the_environment() -> None:
     assert here.torch == torch.__version__
     assert here.torch_commit == torch.version.git_version
     assert here.torch_threads == torch.get_num_threads()
-    assert [sorted(copy) for copy in here.onednn] == [["built_into", "commit", "version"]]
+    (copy,) = here.onednn
+    # Where a test before this one listened to oneDNN, more is known of it.
+    assert {"built_into", "commit", "version"} <= set(copy) <= {"built_into", "commit", "version", "isa", "threads"}
     assert here.onednn[0]["commit"] in torch.__config__.show()
     assert from_json(Environment, json.loads(json.dumps(to_json(here)))) == here
 

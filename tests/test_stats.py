@@ -4,13 +4,23 @@ import itertools
 import math
 import random
 import statistics
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, mannwhitneyu, t, ttest_ind
 
-from perfsuite.stats import mean, median, median_interval
+from perfsuite.stats import (
+    mean,
+    median,
+    median_interval,
+    median_ratio_interval,
+    shift_interval,
+    student_t_quantile,
+    variance,
+    welch_interval,
+)
 
 numbers = st.floats(-1e12, 1e12)
 
@@ -104,3 +114,175 @@ def test_more_confidence_never_narrows(values: list[float]) -> None:
         inner, outer = median_interval(values, less), median_interval(values, more)
         assert inner is not None
         assert outer is None or (outer[0] <= inner[0] and inner[1] <= outer[1])
+
+
+# --- means ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("df", [1, 1.3, 2, 3.7, 8, 20.5, 100, 10_000])
+@pytest.mark.parametrize("p", [1e-6, 0.025, 0.5, 0.6, 0.9, 0.975, 0.9995])
+def test_the_quantiles_of_students_t_are_scipys(p: float, df: float) -> None:
+    assert student_t_quantile(p, df) == pytest.approx(float(t.ppf(p, df)), rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize(("p", "df"), [(0.0, 3), (1.0, 3), (math.nan, 3), (0.9, 0.5), (0.9, math.nan)])
+def test_a_quantile_that_does_not_exist_is_refused(p: float, df: float) -> None:
+    with pytest.raises(ValueError, match="no quantile"):
+        student_t_quantile(p, df)
+
+
+@pytest.mark.filterwarnings("ignore:Precision loss")
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=9), st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=9))
+def test_the_interval_of_a_difference_is_scipys_where_that_has_one(base: list[float], head: list[float]) -> None:
+    interval = welch_interval(base, head)
+    assert interval is not None
+    low, high = interval
+    assert low <= mean(head) - mean(base) <= high
+    if variance(base) + variance(head) > 1e-6:
+        expected = ttest_ind(head, base, equal_var=False).confidence_interval(0.95)
+        assert interval == pytest.approx((expected.low, expected.high), rel=1e-6, abs=1e-6)
+
+
+def test_a_side_without_variance_adds_none() -> None:
+    assert welch_interval([0, 0, 0], [5, 5, 5]) == (5, 5)
+    one = welch_interval([0, 0, 0], [4, 5, 6])
+    assert one is not None
+    assert one[1] - one[0] == pytest.approx(2 * t.ppf(0.975, 2) / math.sqrt(3))
+
+
+def test_one_step_has_no_interval() -> None:
+    assert welch_interval([1], [2, 3]) is None
+    assert welch_interval([1, 2], []) is None
+    with pytest.raises(ValueError, match="fewer than two"):
+        variance([1])
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=9), st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=9))
+def test_the_interval_of_a_difference_is_mirrored(base: list[float], head: list[float]) -> None:
+    there, back = welch_interval(base, head), welch_interval(head, base)
+    assert there is not None
+    assert back is not None
+    assert there == pytest.approx((-back[1], -back[0]))
+
+
+Draw = Callable[[random.Random], float]
+NOISE: dict[str, Draw] = {
+    "normal": lambda rng: rng.gauss(100, 5),
+    "skewed": lambda rng: 100 + rng.expovariate(0.1),
+    "lognormal": lambda rng: 100 * math.exp(rng.gauss(0, 0.5)),
+    "spikes": lambda rng: rng.gauss(100, 2) * (1.5 if rng.random() < 0.1 else 1),
+}
+
+
+@pytest.mark.parametrize(("n_base", "n_head"), [(5, 5), (5, 9), (9, 9)])
+@pytest.mark.parametrize("noise", ["normal", "skewed"])
+def test_the_interval_of_a_difference_covers_it(noise: str, n_base: int, n_head: int) -> None:
+    rng = random.Random(n_base * n_head)
+    draw, trials, hits = NOISE[noise], 1500, 0
+    for _ in range(trials):
+        # Head costs 7 more and is three times as noisy.
+        head = [7 + 3 * (draw(rng) - 100) + 100 for _ in range(n_head)]
+        interval = welch_interval([draw(rng) for _ in range(n_base)], head)
+        assert interval is not None
+        expected = 7 + (0 if noise == "normal" else 20)
+        hits += interval[0] <= expected <= interval[1]
+    # Of few samples of a skewed distribution, Welch's interval is known to cover too little.
+    assert hits / trials >= (0.93 if noise == "normal" else 0.85)
+
+
+# --- shifts -----------------------------------------------------------------------------------------
+
+
+def test_the_shift_by_hand() -> None:
+    # Of five and five, P(U < 3) = 4/252 and P(U < 4) = 7/252 > 0.025: the third difference from each end.
+    assert shift_interval([0, 0, 0, 0, 0], [1, 2, 3, 4, 5]) == (1, 5)
+    assert shift_interval([0, 1, 2, 3, 4], [10, 11, 12, 13, 14]) == (7, 13)
+
+
+def test_one_interrupted_step_does_not_widen_the_shift() -> None:
+    steady, interrupted = [10, 11, 12, 13, 14], [10, 11, 12, 13, 1000]
+    base = [0, 1, 2, 3, 4]
+    welch = welch_interval(base, interrupted)
+    assert welch is not None
+    assert welch[0] < 0
+    assert (shift_interval(base, interrupted) or (0,))[0] == (shift_interval(base, steady) or (1,))[0] == 7
+
+
+def test_too_few_samples_have_no_shift() -> None:
+    assert shift_interval([1, 2, 3], [1, 2, 3, 4]) is None
+    assert shift_interval([], [1, 2, 3, 4, 5, 6]) is None
+    assert shift_interval([1, 2, 3, 4], [1, 2, 3, 4]) is not None
+
+
+@given(
+    st.lists(st.integers(0, 1000), min_size=4, max_size=9, unique=True),
+    st.lists(st.integers(0, 1000), min_size=4, max_size=9),
+)
+def test_what_lies_outside_the_shift_is_what_the_test_of_mann_and_whitney_rejects(
+    base: list[int], head: list[int]
+) -> None:
+    interval = shift_interval(base, head)
+    assert interval is not None
+    for at in (interval[0] - 0.5, interval[0] + 0.5, interval[1] - 0.5, interval[1] + 0.5):
+        # Half a nanosecond between the differences: no ties across the sides.
+        p = mannwhitneyu([value - at for value in head], base, method="exact").pvalue
+        if interval[0] < at < interval[1]:
+            assert p > 0.05 - 1e-9
+        elif not interval[0] <= at <= interval[1]:
+            assert p <= 0.05 + 1e-9
+
+
+@pytest.mark.parametrize(("n_base", "n_head"), [(4, 4), (5, 5), (5, 30), (60, 60)])
+@pytest.mark.parametrize("noise", ["normal", "skewed", "spikes"])
+def test_the_shift_covers(noise: str, n_base: int, n_head: int) -> None:
+    rng = random.Random(n_base * n_head)
+    draw, trials, hits = NOISE[noise], 400, 0
+    for _ in range(trials):
+        interval = shift_interval([draw(rng) for _ in range(n_base)], [7 + draw(rng) for _ in range(n_head)])
+        assert interval is not None
+        hits += interval[0] <= 7 <= interval[1]
+    assert hits / trials >= 0.95 - 4 * math.sqrt(0.95 * 0.05 / trials)
+
+
+# --- medians ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n_base", "n_head"), [(5, 5), (6, 6), (8, 12), (5, 100), (20, 20), (50, 50), (100, 100)])
+@pytest.mark.parametrize("noise", list(NOISE))
+def test_the_interval_of_a_ratio_covers_it(noise: str, n_base: int, n_head: int) -> None:
+    rng = random.Random(n_base + n_head)
+    draw, trials, hits = NOISE[noise], 600, 0
+    for _ in range(trials):
+        head = [1.3 * draw(rng) for _ in range(n_head)]
+        interval = median_ratio_interval([draw(rng) for _ in range(n_base)], head)
+        assert interval is not None
+        hits += interval[0] <= 1.3 <= interval[1]
+    # 0.95 less four standard errors of the simulation.
+    assert hits / trials >= 0.95 - 4 * math.sqrt(0.95 * 0.05 / trials)
+
+
+def test_the_interval_of_a_ratio_gets_narrower_with_samples() -> None:
+    rng = random.Random(0)
+    widths = []
+    for n in (5, 20, 80, 320):
+        interval = median_ratio_interval(*[[rng.gauss(100, 5) for _ in range(n)] for _ in "bh"])
+        assert interval is not None
+        widths.append(interval[1] - interval[0])
+    assert widths == sorted(widths, reverse=True)
+
+
+@given(st.lists(st.floats(0.1, 1e9), min_size=5, max_size=30), st.lists(st.floats(0.1, 1e9), min_size=5, max_size=30))
+def test_the_interval_of_a_ratio_holds_it_and_is_mirrored(base: list[float], head: list[float]) -> None:
+    there, back = median_ratio_interval(base, head), median_ratio_interval(head, base)
+    assert there is not None
+    assert back is not None
+    assert there[0] <= median(head) / median(base) * (1 + 1e-9)
+    assert median(head) / median(base) <= there[1] * (1 + 1e-9)
+    assert there == pytest.approx((1 / back[1], 1 / back[0]))
+
+
+def test_too_few_samples_or_no_times_have_no_ratio() -> None:
+    assert median_ratio_interval([1, 2, 3, 4], [1, 2, 3, 4, 5]) is None
+    assert median_ratio_interval([1, 2, 3, 4, 5], []) is None
+    assert median_ratio_interval([1, 2, 3, 4, 5], [0, 1, 2, 3, 4]) is None
+    assert median_ratio_interval([1, 2, 3, 4, 5], [1, 2, 3, 4, 5]) is not None

@@ -19,7 +19,7 @@ from perfsuite.capture.events import (
     with_shapes,
 )
 from perfsuite.capture.profiler import Recording
-from perfsuite.flops import operator_flops
+from perfsuite.flops import operator_bytes, operator_flops, prepares
 from perfsuite.records import Ledger, Operator, PythonTime, Shape
 from perfsuite.stats import mean
 
@@ -97,6 +97,7 @@ class _Sum:
     counts: list[int] = field(default_factory=list)
     self_ns: list[int] = field(default_factory=list)
     flops: int | None = None
+    moved: int | None = None
 
     def __post_init__(self) -> None:
         self.counts = [0] * self.steps
@@ -108,12 +109,13 @@ def operator_rows(steps: Steps) -> tuple[Operator, ...]:
 
     FLOPs are given to the innermost operator whose formula is known (``aten::mkldnn_convolution``, not also
     to the ``aten::conv2d`` around it), so that a column of FLOPs adds up as a column of self times does.
+    Bytes are given likewise, by the rule of :func:`_own_bytes`.
     Operators that were called within themselves (recursion) count their total time once.
     """
     number = len(steps.trees)
     sums: dict[OperatorKey, _Sum] = {}
     for index, tree in enumerate(steps.trees):
-        flops = _innermost_flops(tree)
+        flops, moved = _innermost_flops(tree), _own_bytes(tree)
         for at, node in enumerate(tree.nodes):
             if node.kind != "operator":
                 continue
@@ -124,6 +126,8 @@ def operator_rows(steps: Steps) -> tuple[Operator, ...]:
             row.total_ns += 0 if _inside_itself(tree, node) else node.total_ns
             if at in flops:
                 row.flops = (row.flops or 0) + flops[at]
+            if at in moved:
+                row.moved = (row.moved or 0) + moved[at]
     rows = [
         operator_row(
             key,
@@ -133,6 +137,7 @@ def operator_rows(steps: Steps) -> tuple[Operator, ...]:
             self_ns_samples=tuple(row.self_ns),
             total_ns=row.total_ns / number,
             flops=None if row.flops is None else whole(row.flops / number),
+            bytes_moved=None if row.moved is None else whole(row.moved / number),
         )
         for key, row in sums.items()
     ]
@@ -154,11 +159,48 @@ def _inside_itself(tree: Tree, node: Node) -> bool:
     return False
 
 
+def _forward_events(tree: Tree) -> dict[tuple[int, int], Event]:
+    """By (thread, sequence number): the forward call that a backward operator belongs to."""
+    return {(n.event.thread, n.event.sequence): n.event for n in tree.nodes if n.link is None and n.event.concrete}
+
+
+def _own_bytes(tree: Tree) -> dict[int, int]:
+    """Bytes by node index; a node is left out if the operators below it do its work.
+
+    They do it if together they move as many elements as it does: ``aten::mean`` is a sum and a division, and
+    under autocast an operator calls itself with a smaller data type.  Copies, fills and views below an operator do
+    not count in that: they prepare its memory, so they have their own bytes and it keeps its own (``aten::sum`` fills
+    its result with zeros first, ``aten::convolution_backward`` makes its gradient contiguous), unless it is itself
+    one of them (``aten::clone`` is a ``copy_``).
+    """
+    found: dict[int, int] = {}
+    below = [[0, 0] for _ in tree.nodes]  # bytes if all were float32: of all operators, and without preparation
+    forward = _forward_events(tree)
+    for index in range(len(tree.nodes) - 1, -1, -1):  # children come after their parents
+        node, (every, worked) = tree.nodes[index], below[index]
+        event = node.event
+        if node.kind == "operator":
+            made_by = forward.get(node.link) if node.link else None
+            concrete = made_by.concrete if made_by else None
+            own = operator_bytes(event.name, event.shapes, event.dtypes, event.concrete, concrete)
+            alike = tuple(None if dtype is None else "float32" for dtype in event.dtypes)
+            plain = operator_bytes(event.name, event.shapes, alike, event.concrete, concrete) or 0
+            preparing = prepares(event.name)
+            others = every if preparing else worked
+            if own is not None and (plain > others or not others):
+                found[index] = own
+                every, worked = every + plain, worked + (0 if preparing else plain)
+        if node.parent is not None:
+            below[node.parent][0] += every
+            below[node.parent][1] += worked
+    return found
+
+
 def _innermost_flops(tree: Tree) -> dict[int, int]:
     """FLOPs by node index; a node is left out if one below it has them."""
     found: dict[int, int] = {}
     covered: set[int] = set()
-    forward = {(n.event.thread, n.event.sequence): n.event for n in tree.nodes if n.link is None and n.event.concrete}
+    forward = _forward_events(tree)
     for index in range(len(tree.nodes) - 1, -1, -1):  # children come after their parents
         node = tree.nodes[index]
         has = index in covered

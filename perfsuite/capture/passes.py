@@ -22,10 +22,12 @@ from perfsuite.capture.phases import PhaseRecorder
 from perfsuite.capture.primitives import Join
 from perfsuite.capture.profiler import profiler_range, record_steps
 from perfsuite.capture.step import Step
+from perfsuite.capture.timeline import timeline_of
 from perfsuite.capture.verbose import VerboseCapture, capture_verbose, timestamps_available, verbose_header
 from perfsuite.errors import CaptureError
 from perfsuite.records import Memory, Operator, Phase, Primitive, Profile, Samples
 from perfsuite.stats import mean, median
+from perfsuite.timeline import Timeline
 
 #: Passes in the order in which they run; ``timing`` always runs and is the face's (pytest-benchmark's).
 PASSES = ("timing", "phases", "operators", "primitives", "memory")
@@ -56,6 +58,7 @@ class _Draft:
     rows: tuple[Operator, ...] = ()
     primitives: tuple[Primitive, ...] = ()
     join: Join | None = None
+    timeline: Timeline | None = None
     memory: Memory | None = None
 
     def __post_init__(self) -> None:
@@ -69,8 +72,11 @@ def capture_profile(
     settings: Settings,
     samples: Samples | None = None,
     progress: Callable[[str], object] = lambda stage: None,
+    keep: Callable[[Timeline], object] = lambda timeline: None,
 ) -> Profile:
     """Run the passes over the step and assemble the profile (its name and origin are the caller's to add).
+
+    ``keep`` is given the timeline of one step, where a pass ran that sees operators.
 
     Raises:
         CaptureError: a pass could not measure; UsageError: the step was set up wrongly.  Whatever the step
@@ -98,6 +104,8 @@ def capture_profile(
         if settings.wants("memory"):
             progress("allocations")
             _allocation_pass(draft, step, recorder, hooks=not compiled)
+    if draft.steps is not None:
+        keep(draft.timeline or timeline_of(draft.steps, "operators"))
     return _assemble(draft, settings, samples, backend)
 
 
@@ -177,6 +185,7 @@ def _primitive_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings
     steps = operators.nest(recording)
     join = primitives.join_by_time if by_time else primitives.join_by_markers
     draft.join = join(steps, captured[0].lines, verbose_header())
+    draft.timeline = timeline_of(steps, "primitives", draft.join)
     before = len(draft.rows)
     draft.rows, draft.primitives = primitives.attach_primitives(draft.rows, draft.join, settings.steps)
     draft.walls["primitives"] = recording.walls_ns

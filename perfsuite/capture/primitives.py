@@ -41,6 +41,8 @@ class Join:
     pairs: tuple[tuple[Execution, OperatorKey | None], ...]
     #: The recorded step of each pair, from 0.
     steps: tuple[int, ...]
+    #: The node of the step's tree that each pair ran in, at its operator or below; None as for the key.
+    nodes: tuple[int | None, ...]
     #: Verbose lines of the recorded steps that could not be read; each may have been an execution.
     rejected: int
     #: Executions of whole graph partitions, whose lines name no primitive.
@@ -71,15 +73,15 @@ def join_by_time(steps: Steps, lines: Iterable[str], header: Iterable[str] = ())
     """
     others = _trees_by_thread(steps.elsewhere)
 
-    def owner(line: Line) -> OperatorKey | None:
+    def owner(line: Line) -> int | None:
         middle = _middle_ns(line.execution)
         if middle is None or line.step >= len(steps.trees):
             return None
         if any(tree.innermost(middle) is not None for tree in others):
             return None
-        return _operator_at(steps.trees[line.step], middle)
+        return steps.trees[line.step].innermost(middle)
 
-    return _join(lines, header, owner, "timestamps")
+    return _join(steps, lines, header, owner, "timestamps")
 
 
 def join_by_markers(steps: Steps, lines: Iterable[str], header: Iterable[str] = ()) -> Join:
@@ -90,7 +92,12 @@ def join_by_markers(steps: Steps, lines: Iterable[str], header: Iterable[str] = 
     ``aten::convolution``).
     """
     owners = _operators_of_markers(steps)
-    return _join(lines, header, lambda line: owners.get(line.marker or ""), "markers")
+
+    def owner(line: Line) -> int | None:
+        step, node = owners.get(line.marker or "", (None, None))
+        return node if step == line.step else None
+
+    return _join(steps, lines, header, owner, "markers")
 
 
 @dataclass(frozen=True)
@@ -103,13 +110,14 @@ class Line:
 
 
 def _join(
-    lines: Iterable[str], header: Iterable[str], owner: Callable[[Line], OperatorKey | None], method: str
+    steps: Steps, lines: Iterable[str], header: Iterable[str], owner: Callable[[Line], int | None], method: str
 ) -> Join:
     parser = VerboseParser()
     for text in header:
         parser.feed(text)
     pairs: list[tuple[Execution, OperatorKey | None]] = []
     at_step: list[int] = []
+    nodes: list[int | None] = []
     open_markers: list[str] = []
     step: int | None = None
     rejected = graphs = 0
@@ -124,8 +132,11 @@ def _join(
             graphs += parser.graph_executions - before[1]
             if execution is not None:
                 line = Line(execution, step, open_markers[-1] if open_markers else None)
-                pairs.append((execution, owner(line)))
+                node = owner(line)
+                key = None if node is None else _key_at(steps.trees[step], node)
+                pairs.append((execution, key))
                 at_step.append(step)
+                nodes.append(None if key is None else node)
         elif match[1] == "begin":
             open_markers.append(match[2])
         elif match[1] == "end":
@@ -133,7 +144,7 @@ def _join(
                 open_markers.pop()
         else:
             step = int(match[2]) if match[1] == "step-begin" else None
-    return Join(tuple(pairs), tuple(at_step), rejected, graphs, method)
+    return Join(tuple(pairs), tuple(at_step), tuple(nodes), rejected, graphs, method)
 
 
 def _middle_ns(execution: Execution) -> float | None:
@@ -147,15 +158,16 @@ def _trees_by_thread(events: Iterable[Event]) -> list[Tree]:
     return [build_tree(found) for found in threads.values()]
 
 
-def _operator_at(tree: Tree, at_ns: float) -> OperatorKey | None:
-    index = tree.innermost(at_ns)
-    owner = tree.nodes[index].operator if index is not None else None
+def _key_at(tree: Tree, index: int) -> OperatorKey | None:
+    """The key of the nearest operator at or above a node."""
+    owner = tree.nodes[index].operator
     return operator_key(tree.nodes[owner]) if owner is not None else None
 
 
-def _operators_of_markers(steps: Steps) -> dict[str, OperatorKey]:
-    owners: dict[str, OperatorKey] = {}
-    for tree in steps.trees:
+def _operators_of_markers(steps: Steps) -> dict[str, tuple[int, int]]:
+    """Marker → its step and the node of its operator."""
+    owners: dict[str, tuple[int, int]] = {}
+    for step, tree in enumerate(steps.trees):
         best: dict[int, int] = {}  # marker node → operator node with the most self time below it
         nearest: list[int | None] = []
         for index, node in enumerate(tree.nodes):
@@ -166,7 +178,7 @@ def _operators_of_markers(steps: Steps) -> dict[str, OperatorKey]:
                 if champion is None or node.self_ns > tree.nodes[champion].self_ns:
                     best[above] = index
         for marker, operator in best.items():
-            owners[tree.nodes[marker].event.name[len(MARKER_RANGE) :]] = operator_key(tree.nodes[operator])
+            owners[tree.nodes[marker].event.name[len(MARKER_RANGE) :]] = (step, operator)
     return owners
 
 

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from perfsuite.flops.dtypes import UnknownError, of_number, size_of
+
+__all__ = ["Call", "Dims", "Formula", "UnknownError", "is_int"]
 
 Dims = tuple[int, ...]
 Formula = Callable[["Call"], int]
 
 
-class UnknownError(Exception):
-    """The event does not say enough."""
-
-
 class Call:
-    """A profiler event's shapes and concrete inputs, read by position; anything unfit raises UnknownError."""
+    """A profiler event's shapes, data types and concrete inputs, read by position; anything unfit raises UnknownError.
 
-    def __init__(self, shapes: Sequence[Any], concrete: Sequence[Any], forward: Sequence[Any] = ()) -> None:
+    ``in_place`` says that the operator's name ends in an underscore: the result is the first argument.
+    """
+
+    def __init__(
+        self,
+        shapes: Sequence[Any],
+        concrete: Sequence[Any],
+        forward: Sequence[Any] = (),
+        dtypes: Sequence[str | None] = (),
+        in_place: bool = False,
+    ) -> None:
         self._shapes = shapes
         self._concrete = concrete
         self._forward = forward
+        self._dtypes = dtypes
+        self.in_place = in_place
+
+    def __len__(self) -> int:
+        """How many arguments there are."""
+        return len(self._shapes)
 
     @property
     def forward(self) -> Call:
@@ -34,6 +51,45 @@ class Call:
         if ranks and len(dims) not in ranks:
             raise UnknownError
         return tuple(dims)
+
+    def is_tensor(self, position: int) -> bool:
+        """Whether a tensor stands there: an optional one that is absent has no data type."""
+        return self._dtype(position) is not None
+
+    def dtype(self, position: int) -> str:
+        found = self._dtype(position)
+        if found is None:
+            raise UnknownError
+        return found
+
+    def _dtype(self, position: int) -> str | None:
+        return self._dtypes[position] if position < len(self._dtypes) else None
+
+    def sizes(self, position: int) -> Dims:
+        """Sizes of the tensor at ``position``, of any rank: a tensor without dimensions has one element."""
+        self.dtype(position)
+        dims = self._shapes[position] if position < len(self._shapes) else ()
+        if not isinstance(dims, (list, tuple)) or not all(is_int(size) for size in dims):
+            raise UnknownError
+        return tuple(dims)
+
+    def numel(self, position: int) -> int:
+        return math.prod(self.sizes(position))
+
+    def itemsize(self, position: int) -> int:
+        return size_of(self.dtype(position))
+
+    def bytes(self, *positions: int) -> int:
+        """Bytes of the tensors that stand there; an absent one has none."""
+        return sum(self.numel(p) * self.itemsize(p) for p in positions if self.is_tensor(p))
+
+    def has(self, position: int) -> bool:
+        """Whether the argument was recorded with a value that is not None."""
+        return position < len(self._concrete) and self._concrete[position] is not None
+
+    def wanted_dtype(self, position: int, otherwise: str) -> str:
+        """The data type that a ``dtype`` argument asks for: the profiler records torch's number of it."""
+        return of_number(self._concrete[position]) if self.has(position) else otherwise
 
     def value(self, position: int) -> Any:
         """The scalar or list argument at ``position``; what was not recorded is unknown."""

@@ -1,4 +1,4 @@
-"""FLOPs of matrix products and of the layers made of them; the conventions are in :mod:`perfsuite.flops`."""
+"""FLOPs and bytes of matrix products and of the layers made of them; the conventions are in :mod:`perfsuite.flops`."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def _matmul(call: Call) -> int:
     if len(right) == 1:
         right = (*right, 1)
     _same(left[-1], right[-2])
-    return 2 * math.prod(_broadcast(left[:-2], right[:-2])) * left[-2] * left[-1] * right[-1]
+    return 2 * math.prod(broadcast(left[:-2], right[:-2])) * left[-2] * left[-1] * right[-1]
 
 
-def _broadcast(left: Dims, right: Dims) -> Dims:
+def broadcast(left: Dims, right: Dims) -> Dims:
     rank = max(len(left), len(right))
     pairs = zip((1,) * (rank - len(left)) + left, (1,) * (rank - len(right)) + right, strict=True)
     sizes = []
@@ -116,6 +116,7 @@ def _attention(query: Dims, key: Dims, value: Dims) -> int:
 
     With grouped queries each key head serves several query heads: H is the query's.
     """
+    _at_least_matrices(query, key, value)
     *batch, length, width = query
     _same(width, key[-1])
     _same(key[-2], value[-2])
@@ -132,6 +133,7 @@ def _attention_backward(call: Call) -> int:
     scores = q·kᵀ, dq = dS·k and dk = dSᵀ·q run over E; dP = dO·vᵀ and dv = Pᵀ·dO over Ev.
     """
     query, key, value = call.tensor(1), call.tensor(2), call.tensor(3)
+    _at_least_matrices(query, key, value)
     *batch, length, width = query
     _same(width, key[-1])
     return 2 * math.prod(batch) * length * key[-2] * (3 * width + 2 * value[-1])
@@ -151,10 +153,103 @@ def _rnn_layer_backward(call: Call) -> int:
     return 2 * _rnn_layer(call) + cells * call.tensor(1, 2)[0] * bool(call.value(17))
 
 
+def _at_least_matrices(*tensors: Dims) -> None:
+    if min(map(len, tensors)) < 2:
+        raise UnknownError
+
+
 def _same(a: int, b: int) -> None:
     if a != b:
         raise UnknownError
 
+
+# --- bytes ------------------------------------------------------------------------------------------
+
+
+def _read_all(call: Call) -> int:
+    return call.bytes(*range(len(call)))
+
+
+def _product_bytes(call: Call, first: int, *outputs: tuple[int, int]) -> int:
+    """Both operands (and what is added to them) read, the product written; ``outputs`` are (argument, dimension)."""
+    elements = math.prod(call.tensor(position)[dimension] for position, dimension in outputs)
+    return call.bytes(*range(first + 2)) + elements * call.itemsize(first)
+
+
+def _matmul_bytes(call: Call) -> int:
+    """The product has as many elements as FLOPs ÷ (2·k)."""
+    k = call.tensor(0)[-1]
+    elements = _matmul(call) // (2 * k) if k else 0
+    return call.bytes(0, 1) + elements * call.itemsize(0)
+
+
+def _linear_bytes(call: Call) -> int:
+    """input [*, k], weight [n, k], bias [n]."""
+    return call.bytes(0, 1, 2) + math.prod(call.tensor(0)[:-1]) * math.prod(call.tensor(1)[:-1]) * call.itemsize(0)
+
+
+def _ipex_linear_bytes(call: Call) -> int:
+    """The weight is packed: its plain size is [out_features, k]."""
+    input_, outputs = call.tensor(0), call.integer(4)
+    weights = input_[-1] * outputs * call.itemsize(1)
+    return call.bytes(0, 2) + weights + math.prod(input_[:-1]) * outputs * call.itemsize(0)
+
+
+def _ipex_linear_backward_bytes(call: Call) -> int:
+    """grad_output read once; input and weight read, or written as gradients, as the mask says."""
+    wanted = call.mask(4, 3)
+    outputs = call.tensor(3)[-1]
+    weights = call.tensor(0)[-1] * outputs * call.itemsize(1)
+    both = (call.bytes(0) + weights) * (wanted[0] + wanted[1])
+    return (call.bytes(3) + both + outputs * call.itemsize(3) * wanted[2]) if any(wanted) else 0
+
+
+def _rnn_bytes(call: Call) -> int:
+    """input, four weights, hx 5, cx 6 read; the output [T, N, H] and the last states written.
+
+    The workspace for the backward pass is left out: its size is the library's affair.
+    """
+    cells = math.prod(call.tensor(0, 2, 3)[:-1])
+    return call.bytes(*range(7)) + cells * call.tensor(2, 2)[1] * call.itemsize(0) + call.bytes(5, 6)
+
+
+def _rnn_backward_bytes(call: Call) -> int:
+    """All tensors read, the workspace too; gradients of input 0, weights 1 to 4 and states 5 and 6 written."""
+    return _read_all(call) + call.bytes(*range(7))
+
+
+def _attention_bytes(call: Call) -> int:
+    """query, key, value and mask read; the output and a float32 for each query row written."""
+    query, value = call.tensor(0, 4), call.tensor(2, 4)
+    rows = math.prod(query[:-1])
+    return _read_all(call) + rows * (value[-1] * call.itemsize(0) + 4)
+
+
+def _attention_backward_bytes(call: Call) -> int:
+    """grad_out, query 1, key 2, value 3, out, logsumexp read; gradients of 1 to 3 written."""
+    return _read_all(call) + call.bytes(1, 2, 3)
+
+
+TRAFFIC: dict[str, Formula] = {
+    "aten::mm": lambda call: _product_bytes(call, 0, (0, 0), (1, 1)),
+    **dict.fromkeys(("aten::addmm", "aten::_addmm_activation"), lambda call: _product_bytes(call, 1, (1, 0), (2, 1))),
+    "aten::bmm": lambda call: _product_bytes(call, 0, (0, 0), (0, 1), (1, 2)),
+    "aten::baddbmm": lambda call: _product_bytes(call, 1, (1, 0), (1, 1), (2, 2)),
+    "aten::addbmm": lambda call: _product_bytes(call, 1, (1, 1), (2, 2)),
+    "aten::mv": lambda call: _product_bytes(call, 0, (0, 0)),
+    "aten::addmv": lambda call: _product_bytes(call, 1, (1, 0)),
+    **dict.fromkeys(("aten::dot", "aten::vdot"), lambda call: _product_bytes(call, 0)),
+    **dict.fromkeys(("aten::outer", "aten::ger"), lambda call: _product_bytes(call, 0, (0, 0), (1, 0))),
+    "aten::addr": lambda call: _product_bytes(call, 1, (1, 0), (2, 0)),
+    "aten::matmul": _matmul_bytes,
+    **dict.fromkeys(("aten::linear", "aten::mkldnn_linear"), _linear_bytes),
+    "aten::_scaled_dot_product_flash_attention_for_cpu": _attention_bytes,
+    "aten::_scaled_dot_product_flash_attention_for_cpu_backward": _attention_backward_bytes,
+    "aten::mkldnn_rnn_layer": _rnn_bytes,
+    "aten::mkldnn_rnn_layer_backward": _rnn_backward_bytes,
+    **dict.fromkeys(("torch_ipex::ipex_linear", "torch_ipex::ipex_MKLSGEMM"), _ipex_linear_bytes),
+    "torch_ipex::linear_backward": _ipex_linear_backward_bytes,
+}
 
 FORMULAE: dict[str, Formula] = {
     "aten::mm": _mm,

@@ -19,8 +19,8 @@ def show_json(run: Run) -> dict[str, Any]:
         "id": run.id,
         "created": run.created,
         "status": run.status,
-        "environment": _strict(to_json(run.environment)),
-        "workloads": [_strict(_workload(profile)) for profile in run.workloads],
+        "environment": strict(to_json(run.environment)),
+        "workloads": [strict(_workload(profile)) for profile in run.workloads],
         "problems": list(run.problems),
     }
 
@@ -123,11 +123,12 @@ def _ledger(ledger: Ledger | None) -> dict[str, Any] | None:
     }
 
 
-def _strict(value: Any) -> Any:
+def strict(value: Any) -> Any:
+    """``value`` without what strict JSON lacks: NaN and infinities are None, and whole numbers are ints."""
     if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
+        return {key: strict(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_strict(item) for item in value]
+        return [strict(item) for item in value]
     if isinstance(value, float):
         if not math.isfinite(value):
             return None

@@ -75,7 +75,12 @@ def render_grouped(profile: Profile, by: str, *, top: int, width: int, color: bo
 def render_header(run: Run, *, width: int, color: bool) -> str:
     """Which run it is and what it was recorded on."""
     width = max(width, MIN_WIDTH)
-    return to_text([Text(f"run {clean(run.id)}", "bold"), *map(Text, _environment(run))], width, color)
+    lines: list[RenderableType] = [Text(f"run {clean(run.id)}", "bold"), *map(Text, _environment(run))]
+    if run.environment.disturbances:
+        # Each is what disturbs, a colon, and what to do.
+        what = "; ".join(clean(one).partition(": ")[0] for one in run.environment.disturbances)
+        lines += hanging(f"not quiet: {what} (see perfsuite launch)", width)
+    return to_text(lines, width, color)
 
 
 def render_runs(runs: Sequence[RunSummary], *, width: int, color: bool) -> str:

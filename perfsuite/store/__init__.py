@@ -9,10 +9,12 @@
         .lock                         flock'ed by every process that still writes
         workloads/
           <slug>-<hash>.json.gz       one Profile
+        timelines/
+          <slug>-<hash>.json.gz       one Timeline, of the workload whose file has the same name
 """
 
 from perfsuite.store.catalogue import RunSummary, list_runs, prune_runs, resolve_run
-from perfsuite.store.reader import load_run
+from perfsuite.store.reader import load_run, load_timeline
 from perfsuite.store.writer import RunWriter, create_run, join_run
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "join_run",
     "list_runs",
     "load_run",
+    "load_timeline",
     "prune_runs",
     "resolve_run",
 ]

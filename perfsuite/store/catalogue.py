@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import time
@@ -64,17 +65,21 @@ def list_runs(directory: Path) -> tuple[RunSummary, ...]:
 
 
 def resolve_run(spec: str, directory: Path) -> Path:
-    """The folder of the run that ``spec`` names: an id in ``directory``, the unique beginning of one, a path, or
-    ``latest``.
+    """The folder of the run that ``spec`` names: an id in ``directory``, the unique beginning of one, a path,
+    ``latest``, or ``latest~N``, the one N runs before it.
 
     Raises:
         StoreError: nothing or more than one run matches.
     """
     ids = [run.id for run in list_runs(directory)]
-    if spec == "latest":
+    counted = re.fullmatch(r"latest(?:~(\d{1,9}))?", spec)
+    if counted:
         if not ids:
             raise StoreError(f"no runs in {directory}: {HOW_TO_RECORD}")
-        return directory / ids[0]
+        back = int(counted[1] or 0)
+        if back >= len(ids):
+            raise StoreError(f"no run {spec!r} in {directory}: it holds {len(ids)}")
+        return directory / ids[back]
     if spec in ids:
         return directory / spec
     if spec and os.path.isfile(os.path.join(spec, MANIFEST)):

@@ -18,6 +18,7 @@ from perfsuite.records import FORMAT, READABLE_FORMATS, Environment, Profile
 
 MANIFEST = "run.json"
 WORKLOADS = "workloads"
+TIMELINES = "timelines"
 LOCK = ".lock"
 SUFFIX = ".json.gz"
 STATUSES = ("complete", "interrupted")

@@ -6,19 +6,23 @@ import gzip
 import zlib
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from perfsuite.errors import StoreError
 from perfsuite.records import Profile, Run, from_json
 from perfsuite.store.files import (
     MANIFEST,
     STATUSES,
+    TIMELINES,
     WORKLOADS,
     Manifest,
     WorkloadFile,
     decode,
     reason,
+    workload_file_name,
     workload_files,
 )
+from perfsuite.timeline import Timeline, from_columns
 
 
 def load_run(path: Path) -> Run:
@@ -46,6 +50,24 @@ def load_run(path: Path) -> Run:
         workloads=tuple(profiles),
         problems=tuple(problems),
     )
+
+
+def load_timeline(path: Path, workload: str) -> Timeline:
+    """The timeline that the run in folder ``path`` keeps of the workload.
+
+    Raises:
+        StoreError: there is none, or it cannot be read.
+    """
+    file = path / TIMELINES / workload_file_name(workload)
+    if not file.exists():
+        raise StoreError(
+            f"{path} has no timeline of {workload}: it was recorded by an older perfsuite or without the operators "
+            "and primitives passes; record it again with: pytest --profile-dnn"
+        )
+    try:
+        return from_columns(_unpacked(file).get("timeline"))
+    except StoreError as error:
+        raise StoreError(f"{file}: {error}") from error
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -93,6 +115,12 @@ def _names(path: Path, manifest: Manifest) -> tuple[str, ...]:
 
 
 def _read_workload(file: Path) -> Profile:
+    profile = from_json(WorkloadFile, _unpacked(file), "workload").profile
+    _check_profile(profile)
+    return profile
+
+
+def _unpacked(file: Path) -> dict[str, Any]:
     try:
         data = file.read_bytes()
     except FileNotFoundError as error:
@@ -103,9 +131,7 @@ def _read_workload(file: Path) -> Profile:
         text = gzip.decompress(data)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise StoreError(f"damaged, not a whole gzip file ({error})") from error
-    profile = from_json(WorkloadFile, decode(text), "workload").profile
-    _check_profile(profile)
-    return profile
+    return decode(text)
 
 
 def _check_profile(profile: Profile) -> None:

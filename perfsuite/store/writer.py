@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from perfsuite.errors import StoreError
 from perfsuite.records import FORMAT, Environment, Profile, to_json
@@ -20,6 +21,7 @@ from perfsuite.store.files import (
     ARRIVING,
     MANIFEST,
     STATUSES,
+    TIMELINES,
     WORKLOADS,
     Manifest,
     WorkloadFile,
@@ -30,6 +32,7 @@ from perfsuite.store.files import (
     workload_files,
     write_atomically,
 )
+from perfsuite.timeline import Timeline, to_columns
 
 
 class RunWriter:
@@ -49,17 +52,21 @@ class RunWriter:
         """The run's id, which is the name of its folder."""
         return self.path.name
 
-    def write(self, profile: Profile) -> Path:
-        """Save a workload; one of the same name that was saved before is replaced.
+    def write(self, profile: Profile, timeline: Timeline | None = None) -> Path:
+        """Save a workload and the timeline of one of its steps; what the same name had before is replaced.
 
         Raises:
-            StoreError: it cannot be written.  What was saved before is untouched.
+            StoreError: it cannot be written.  Other workloads are untouched.
         """
         path = self.path / WORKLOADS / workload_file_name(profile.name)
-        text = json.dumps({"format": FORMAT, **to_json(WorkloadFile(profile))}, separators=(",", ":"))
+        beside = self.path / TIMELINES / path.name
         try:
-            # No time stamp inside: the same profile gives the same bytes.
-            write_atomically(path, gzip.compress(text.encode("ascii"), mtime=0))
+            write_atomically(path, _packed(to_json(WorkloadFile(profile))))
+            if timeline is None:
+                beside.unlink(missing_ok=True)  # of the profile that was replaced
+            else:
+                beside.parent.mkdir(exist_ok=True)
+                write_atomically(beside, _packed({"timeline": to_columns(timeline)}))
         except OSError as error:
             raise StoreError(
                 f"cannot save workload {profile.name[:100]!r} in {self.path}: {reason(error)}; what was saved before "
@@ -217,6 +224,12 @@ def _create(directory: Path, environment: Environment, now: datetime, run_id: st
             release(lock)
         shutil.rmtree(hidden, ignore_errors=True)
         raise
+
+
+def _packed(content: dict[str, Any]) -> bytes:
+    text = json.dumps({"format": FORMAT, **content}, separators=(",", ":"))
+    # No time stamp inside: the same profile gives the same bytes.
+    return gzip.compress(text.encode("ascii"), mtime=0)
 
 
 def _write_manifest(run: Path, manifest: Manifest) -> None:

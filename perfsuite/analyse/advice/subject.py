@@ -1,0 +1,166 @@
+"""A profile as rules look at it: the step it was recorded in, typical times, and what its operators worked on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from perfsuite.records import Environment, Operator, Primitive, Profile, PythonTime
+from perfsuite.stats import median
+
+T = TypeVar("T")
+Dims = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Time per step and its share of the wall time of the pass that measured it; None where that is not known."""
+
+    ns: float
+    share: float | None
+
+    def times(self, factor: float) -> Cost:
+        """This part of it."""
+        return Cost(self.ns * factor, None if self.share is None else self.share * factor)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One workload of a run, and the workload of the same name in a reference run.
+
+    The time of a row is its median over the profiled steps, so that an interruption of one step is not taken for the
+    code's; its mean where it did not run in each of them.  Times of rows are added up, and so do those of evidence.
+    """
+
+    profile: Profile
+    environment: Environment
+    against: Profile | None = None
+    against_environment: Environment | None = None
+
+    def lacks(self, needed: str) -> str | None:
+        """Why a rule that needs this cannot look; None if it can.
+
+        ``needed`` is a pass, or ``phase NAME``: that phase must be marked in the step.
+        """
+        profile = self.profile
+        if needed.startswith("phase "):
+            name = needed.removeprefix("phase ")
+            marked = {row.phase for row in profile.operators} | {phase.name for phase in profile.phases}
+            return None if name in marked else f"needs a phase named {name!r} in the step"
+        ran = {
+            "operators": profile.ledger is not None,
+            "primitives": profile.join is not None,
+            "phases": bool(profile.phases) and bool(profile.walls_ns.get("phases")),
+            "memory": profile.memory is not None and profile.memory.system_ns is not None,
+        }
+        if ran[needed]:
+            return None
+        if needed == "phases" and "phases" in profile.passes:
+            return "needs phases, which the step does not mark"
+        return f"needs the {needed} pass"
+
+    # --- time ---------------------------------------------------------------------------------------
+
+    def cost(self, operators: Iterable[Operator] = (), python: Iterable[PythonTime] = ()) -> Cost:
+        """Self time of these rows of the operator pass."""
+        rows: list[Operator | PythonTime] = [*operators, *python]
+        profiled = self.profile.ledger.wall_ns if self.profile.ledger is not None else 0.0
+        wall = _typical(self.profile.walls_ns.get("operators", ()), profiled)
+        return _cost((_typical(row.self_ns_samples, row.self_ns) for row in rows), wall)
+
+    def primitive_cost(self, primitives: Iterable[Primitive]) -> Cost:
+        """Time in these primitives, of the primitive pass."""
+        wall = _typical(self.profile.walls_ns.get("primitives", ()), 0.0)
+        return _cost((_typical(row.time_ns_samples, row.time_ns) for row in primitives), wall)
+
+    # --- what ran -----------------------------------------------------------------------------------
+
+    def in_phase(self, name: str) -> tuple[Operator, ...]:
+        """Operators of this phase."""
+        return tuple(row for row in self.profile.operators if row.phase == name)
+
+    def primitives_of(self, operator: Operator) -> tuple[Primitive, ...]:
+        """The primitives that ran inside this operator."""
+        return tuple(self.profile.primitives[index] for index in operator.primitives)
+
+    def operator_of(self, primitive: Primitive) -> Operator | None:
+        """The operator that this primitive ran inside; None if it could not be joined."""
+        return None if primitive.operator is None else self.profile.operators[primitive.operator]
+
+
+def _typical(samples: Sequence[float], otherwise: float) -> float:
+    """The median over the steps; the mean of what did not run in each of them, whose median says nothing."""
+    return median(samples) if samples and all(samples) else otherwise
+
+
+def _cost(times: Iterable[float], wall: float) -> Cost:
+    ns = math.fsum(times)
+    return Cost(ns, ns / wall if wall > 0 else None)
+
+
+# --- tensors --------------------------------------------------------------------------------------------
+
+
+def dims(operator: Operator, position: int) -> Dims:
+    """Sizes of the tensor at this position; empty if there is none, or a list of tensors."""
+    shape = operator.shapes[position] if position < len(operator.shapes) else ()
+    return tuple(shape) if is_dims(shape) else ()
+
+
+def is_dims(shape: object) -> bool:
+    """Whether this is the sizes of one tensor, and not a scalar or a list of tensors."""
+    return isinstance(shape, tuple) and bool(shape) and all(isinstance(size, int) for size in shape)
+
+
+def largest(operator: Operator) -> Dims:
+    """Sizes of its largest input; empty if it has no tensor."""
+    return max((tuple(shape) for shape in operator.shapes if is_dims(shape)), key=math.prod, default=())
+
+
+def tensor_lists(operator: Operator) -> tuple[tuple[Dims, ...], ...]:
+    """For each input that is a list of tensors, their sizes."""
+    return tuple(
+        tuple(tuple(item) for item in shape)
+        for shape in operator.shapes
+        if isinstance(shape, tuple) and shape and all(is_dims(item) for item in shape)
+    )
+
+
+def plain_name(operator: Operator) -> str:
+    """``aten::add_`` is ``add``: namespace and the mark of an in-place variant gone."""
+    return operator.name.rpartition("::")[2].rstrip("_")
+
+
+def works_itself(operator: Operator) -> bool:
+    """Whether most of its time is its own: ``aten::relu`` only calls ``aten::clamp_min``."""
+    return operator.self_ns > 0 and operator.self_ns >= 0.5 * operator.total_ns
+
+
+def written(shape: Sequence[int]) -> str:
+    """Sizes as ``4x64x56x56``."""
+    return "x".join(map(str, shape))
+
+
+def grouped(items: Iterable[T], key: Callable[[T], object]) -> dict[object, list[T]]:
+    """The items by key, in the order of their first."""
+    groups: dict[object, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def ranked(
+    items: Iterable[T], key: Callable[[T], object], cost: Callable[[list[T]], Cost], most: int | None = 4
+) -> list[tuple[list[T], Cost]]:
+    """The items grouped by key, each group with its cost, the dearest first and at most so many."""
+    groups = [(found, cost(found)) for found in grouped(items, key).values()]
+    return sorted(groups, key=lambda group: -group[1].ns)[:most]
+
+
+def named(names: Iterable[str | None], most: int = 2) -> str:
+    """The first few names, and how many more there are."""
+    found = [name for name in dict.fromkeys(names) if name is not None]
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more

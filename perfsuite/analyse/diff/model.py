@@ -1,0 +1,202 @@
+"""What a comparison of two runs says, as frozen records.  Base comes before head everywhere; delta is head − base."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from perfsuite.records import Shape
+
+#: A side of a change: a number, words, or None where there is nothing on that side or it is not known.
+Value = float | str | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A fact about the machine, the software or a workload that differs."""
+
+    key: str
+    base: Value
+    head: Value
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a row's time differs: what the census saw change, or ``time`` (both in ns) where it saw nothing.
+
+    ``kind`` is ``implementation``, ``layout``, ``reorder``, ``dtype``, ``count``, ``shape`` or ``time``.
+    """
+
+    kind: str
+    base: Value
+    head: Value
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in the step: the operator, as head names it (base where head has none); all None is nowhere known."""
+
+    name: str | None
+    module: str | None
+    phase: str | None
+    shapes: Shape
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the census diff.
+
+    ``what`` is ``operator``, ``name``, ``module``, ``phase``, ``shape``, ``dtype``, ``count``, ``primitive``,
+    ``implementation``, ``isa``, ``layout``, ``reorder``, ``attributes``, ``algorithm``, ``problem``, ``executions``,
+    ``flops``, ``bytes_moved``, ``allocations`` or ``allocated_bytes``.
+    """
+
+    what: str
+    where: Place
+    base: Value
+    head: Value
+    #: Kind and direction of the primitive it is about (``convolution backward_weights``), and its shape.
+    primitive: str | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Total:
+    """A count of the whole step, by ``what``: ``operators``, ``reorders``, ``flops``, ``isa avx512_core``, …"""
+
+    what: str
+    base: float | None
+    head: float | None
+
+
+@dataclass(frozen=True)
+class Census:
+    """The counts that carry no noise.  ``unstable`` differ between steps of one side, so they are not judged."""
+
+    totals: tuple[Total, ...] = ()
+    added: tuple[Entry, ...] = ()
+    removed: tuple[Entry, ...] = ()
+    changed: tuple[Entry, ...] = ()
+    unstable: tuple[Entry, ...] = ()
+
+    @property
+    def entries(self) -> Iterator[tuple[str, Entry]]:
+        """``added``, ``removed`` or ``changed``, and the entry: all that was judged."""
+        for fate, entries in (("changed", self.changed), ("added", self.added), ("removed", self.removed)):
+            yield from ((fate, entry) for entry in entries)
+
+    @property
+    def judged(self) -> int:
+        """How many entries there are."""
+        return len(self.changed) + len(self.added) + len(self.removed)
+
+    @property
+    def tally(self) -> Mapping[str, Mapping[str, int]]:
+        """How many entries there are, by fate and then by what they are about."""
+        found: dict[str, Counter[str]] = {}
+        for fate, entry in self.entries:
+            found.setdefault(fate, Counter())[entry.what] += 1
+        return found
+
+
+@dataclass(frozen=True)
+class Wall:
+    """The timed step: medians, their ratio head ÷ base and its interval, of these two processes."""
+
+    base_ns: float | None
+    head_ns: float | None
+    ratio: float | None
+    interval: tuple[float, float] | None
+    confidence: float
+    base_n: int
+    head_n: int
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A row of the ledger on both sides.
+
+    ``kind`` is ``operator``, ``python`` (``name`` is then the kind of range) or ``unattributed``.
+    """
+
+    kind: str
+    name: str
+    module: str | None
+    phase: str | None
+    shapes: Shape
+    #: ``both``, or the only side that has it: ``base`` or ``head``.
+    there: str
+    #: What base calls it; None where base does not have it.
+    base_name: str | None
+    base_module: str | None
+    base_ns: float
+    head_ns: float
+    delta_ns: float
+    #: delta ÷ base's profiled wall time.
+    share: float | None
+    #: Of delta_ns, from the profiled steps of each side; None where a side has fewer than two.
+    interval: tuple[float, float] | None
+    #: What the change surely is at least: the nearer end of that interval, or of the one by the order of the samples
+    #: (:func:`perfsuite.stats.shift_interval`), whichever is farther from 0; 0 if both hold it, and |delta| itself
+    #: without any.
+    beyond_ns: float
+    cause: Cause
+    #: All that the census saw change in it, the first of which is the cause.
+    causes: tuple[Cause, ...]
+
+    @property
+    def margin_ns(self) -> float | None:
+        """Half the width of the interval, which is symmetric."""
+        return (self.interval[1] - self.interval[0]) / 2 if self.interval is not None else None
+
+
+@dataclass(frozen=True)
+class Ledgers:
+    """The profiled wall times that the rows add up to: Σ ``delta_ns`` = ``head_ns`` − ``base_ns``."""
+
+    base_ns: float
+    head_ns: float
+    operators_ns: float
+    python_ns: float
+    unattributed_ns: float
+
+
+@dataclass(frozen=True)
+class WorkloadDiff:
+    """One workload on both sides."""
+
+    name: str
+    changes: tuple[Change, ...]
+    wall: Wall
+    #: None where a side has no operator pass; there are no operators and there is no census then.
+    ledger: Ledgers | None
+    operators: tuple[Delta, ...]
+    census: Census
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A workload that only one side (``base`` or ``head``) has."""
+
+    name: str
+    only_in: str
+
+
+@dataclass(frozen=True)
+class RunDiff:
+    """Two runs.  ``reasons`` say why they are not comparable; a comparison that has some was forced."""
+
+    base_id: str
+    head_id: str
+    reasons: tuple[str, ...]
+    environment_changes: tuple[Change, ...]
+    notes: tuple[str, ...]
+    missing: tuple[Missing, ...]
+    workloads: tuple[WorkloadDiff, ...]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether nothing speaks against comparing the two."""
+        return not self.reasons

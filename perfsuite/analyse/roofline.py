@@ -1,0 +1,232 @@
+"""The roofline of a profile: how fast each operator and each primitive ran, and what the machine would allow.
+
+Definitions (Williams, Waterman, Patterson, "Roofline: an insightful visual performance model", CACM 52(4), 2009):
+*arithmetic intensity* is FLOPs ÷ bytes, and the *ceiling* at an intensity is min(peak, bandwidth × intensity).  The
+peak is that of the data type; the bandwidth is that of the nearest level of the memory hierarchy that holds all bytes
+of one call at once, since the operator before may have left them there.
+
+The time of an operator is its total time, from start to end, with what it calls to prepare its memory; bytes and
+FLOPs are those of the least work, so a share is a lower bound of how well the hardware was used.
+
+*Bound*, in this order:
+
+- ``overhead-bound``: one call takes less than two empty operators (:attr:`perfsuite.ceilings.Ceilings.overhead_ns`);
+- ``compute-bound`` / ``memory-bound``: which part of the ceiling is the lower one at this intensity;
+- where FLOPs are not counted the intensity says nothing, so it has to be seen: ``memory-bound`` if at least a quarter
+  of DRAM's bandwidth was reached (a random number for each element is far below that, an addition above);
+- None where bytes are not known, where there are none, without ceilings, and where none of these explains the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from perfsuite.ceilings import Ceilings
+from perfsuite.flops import primitive_bytes, primitive_flops
+from perfsuite.records import Operator, Primitive, Profile, Shape
+
+#: Share of the bandwidth that what has no FLOPs must reach to be called memory-bound.
+_EVIDENCE = 0.25
+#: oneDNN's names for the data types that have a peak.
+_ONEDNN_TO_TORCH = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "s8": "int8", "u8": "int8"}
+_HAVE_PEAKS = ("float32", "bfloat16", "float16", "int8")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One dot under the roof.  Work and time are per step; rates are per second; None is not known."""
+
+    flops: float | None
+    bytes: float | None
+    count: float
+    time_ns: float
+    #: FLOPs per byte.
+    intensity: float | None
+    flop_rate: float | None
+    byte_rate: float | None
+    dtype: str | None
+    #: The level whose bandwidth is meant, and what the machine reaches at this intensity, FLOP/s; bytes/s where
+    #: FLOPs are not counted.
+    level: str | None
+    ceiling: float | None
+    #: Achieved ÷ ceiling.  Above 1 the ceiling was measured under worse conditions, or less moved than was counted.
+    share: float | None
+    bound: str | None
+
+
+@dataclass(frozen=True)
+class OperatorPoint:
+    """A row of :attr:`Profile.operators`."""
+
+    name: str
+    phase: str | None
+    module: str | None
+    shapes: Shape
+    self_ns: float
+    point: Point
+
+
+@dataclass(frozen=True)
+class PrimitivePoint:
+    """A row of :attr:`Profile.primitives`."""
+
+    kind: str
+    direction: str
+    implementation: str
+    dtypes: str
+    problem: str
+    point: Point
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Of the time of all rows, the share of those whose FLOPs, or bytes, are known; None where there is no time.
+
+    Of operators it is self time, which adds up to the step.
+    """
+
+    flops: float | None
+    bytes: float | None
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """Every operator and every primitive, the longest first."""
+
+    operators: tuple[OperatorPoint, ...]
+    primitives: tuple[PrimitivePoint, ...]
+    coverage: Coverage
+    #: The same of the time in primitives.
+    primitive_coverage: Coverage
+
+
+def roofline(profile: Profile, ceilings: Ceilings | None) -> Roofline:
+    """The roofline of a workload; without ceilings only what was done and how fast."""
+    operators = [_operator_point(operator, ceilings) for operator in profile.operators]
+    primitives = [_primitive_point(primitive, ceilings) for primitive in profile.primitives]
+    return Roofline(
+        tuple(sorted(operators, key=_length)),
+        tuple(sorted(primitives, key=lambda row: -row.point.time_ns)),
+        _coverage([row.point for row in operators], [row.self_ns for row in operators]),
+        _coverage([row.point for row in primitives], [row.point.time_ns for row in primitives]),
+    )
+
+
+def _length(row: OperatorPoint) -> float:
+    """Longest first.  A row with work counts with all its time: the extension's convolutions spend theirs below it."""
+    known = row.point.flops is not None or row.point.bytes is not None
+    return -(row.point.time_ns if known else row.self_ns)
+
+
+def _operator_point(operator: Operator, ceilings: Ceilings | None) -> OperatorPoint:
+    dtype = next((dtype for dtype in operator.dtypes if dtype in _HAVE_PEAKS), None)
+    point = _point(operator.flops, operator.bytes_moved, operator.count, operator.total_ns, dtype, ceilings)
+    return OperatorPoint(operator.name, operator.phase, operator.module, operator.shapes, operator.self_ns, point)
+
+
+def _primitive_point(primitive: Primitive, ceilings: Ceilings | None) -> PrimitivePoint:
+    flops, moved = primitive_flops(primitive), primitive_bytes(primitive)
+    first = primitive.dtypes.partition(" ")[0].rpartition(":")[2]
+    point = _point(
+        None if flops is None else flops * primitive.count,
+        None if moved is None else moved * primitive.count,
+        primitive.count,
+        primitive.time_ns,
+        _ONEDNN_TO_TORCH.get(first),
+        ceilings,
+    )
+    return PrimitivePoint(
+        primitive.kind, primitive.direction, primitive.implementation, primitive.dtypes, primitive.problem, point
+    )
+
+
+def _point(
+    flops: float | None,
+    moved: float | None,
+    count: float,
+    time_ns: float,
+    dtype: str | None,
+    ceilings: Ceilings | None,
+) -> Point:
+    flop_rate, byte_rate = _rate(flops, time_ns), _rate(moved, time_ns)
+    intensity = flops / moved if flops is not None and moved else None
+    level = ceilings.level_of(moved / count) if ceilings is not None and moved and count else None
+    ceiling = compute = None
+    if ceilings is not None:
+        peak, bandwidth = _peak(ceilings, dtype), _bandwidth(ceilings, level)
+        ceiling, compute = _ceiling(flops, intensity, peak, bandwidth)
+        if flops is None and not _seen_at_the_memory(ceilings, byte_rate, bandwidth):
+            compute = None
+    achieved = byte_rate if flops is None else flop_rate
+    return Point(
+        flops,
+        moved,
+        count,
+        time_ns,
+        intensity,
+        flop_rate,
+        byte_rate,
+        dtype,
+        level,
+        ceiling,
+        share=achieved / ceiling if achieved is not None and ceiling else None,
+        bound=_bound(moved, count, time_ns, ceiling, compute, ceilings),
+    )
+
+
+def _rate(amount: float | None, time_ns: float) -> float | None:
+    return amount / time_ns * 1e9 if amount is not None and time_ns > 0 else None
+
+
+def _peak(ceilings: Ceilings, dtype: str | None) -> float | None:
+    roof = ceilings.peak(dtype) if dtype is not None else None
+    return None if roof is None else roof.best
+
+
+def _bandwidth(ceilings: Ceilings, level: str | None) -> float | None:
+    roof = ceilings.bandwidth(level) if level is not None else None
+    return None if roof is None else roof.best
+
+
+def _seen_at_the_memory(ceilings: Ceilings, byte_rate: float | None, bandwidth: float | None) -> bool:
+    """Data that would fit a near level may still have come from DRAM: the slower of the two decides."""
+    roofs = [rate for rate in (bandwidth, _bandwidth(ceilings, "DRAM")) if rate is not None]
+    return byte_rate is not None and bool(roofs) and byte_rate >= _EVIDENCE * min(roofs)
+
+
+def _ceiling(
+    flops: float | None, intensity: float | None, peak: float | None, bandwidth: float | None
+) -> tuple[float | None, bool | None]:
+    """The ceiling, and whether the peak is the lower part of it."""
+    if flops is None:
+        return bandwidth, (False if bandwidth is not None else None)
+    if peak is None or bandwidth is None or intensity is None:
+        return None, None
+    return min(peak, bandwidth * intensity), peak <= bandwidth * intensity
+
+
+def _bound(
+    moved: float | None,
+    count: float,
+    time_ns: float,
+    ceiling: float | None,
+    compute: bool | None,
+    ceilings: Ceilings | None,
+) -> str | None:
+    if ceilings is None or moved is None:
+        return None
+    if count and time_ns / count < ceilings.overhead_ns:
+        return "overhead-bound"
+    if ceiling is None or compute is None or not moved:
+        return None
+    return "compute-bound" if compute else "memory-bound"
+
+
+def _coverage(points: Sequence[Point], times: Sequence[float]) -> Coverage:
+    total = sum(times)
+    if not total:
+        return Coverage(None, None)
+    flops = sum(time for point, time in zip(points, times, strict=True) if point.flops is not None)
+    moved = sum(time for point, time in zip(points, times, strict=True) if point.bytes is not None)
+    return Coverage(flops / total, moved / total)

@@ -1,0 +1,135 @@
+"""``perfsuite machine`` and ``roofline``: what this machine can do at most, and how near a run came to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from perfsuite.cli.face import directory_option, fail, main, screen, write
+from perfsuite.errors import PerfsuiteError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from perfsuite.ceilings import Ceilings
+    from perfsuite.records import Profile, Run
+
+
+@main.command()
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of torch; by default as many as torch takes.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--remeasure", is_flag=True, help="Measure again although there are ceilings of this machine.")
+@directory_option
+def machine(threads: int | None, as_json: bool, remeasure: bool, directory: Path) -> int:
+    """Measure what this machine can do at most: FLOP/s of each data type, bandwidth of each level.
+
+    The ceilings are stored with the environment they were measured in, and read back the next time.
+    """
+    ceilings = _ceilings_of_this_machine(threads, remeasure, directory)
+    if as_json:
+        from perfsuite.present.roofline import ceilings_json
+
+        write(json.dumps(ceilings_json(ceilings), indent=1, allow_nan=False) + "\n")
+    else:
+        from perfsuite.present.roofline import render_ceilings
+
+        write(render_ceilings(ceilings, **screen()))
+    return 0
+
+
+def _ceilings_of_this_machine(threads: int | None, remeasure: bool, directory: Path) -> Ceilings:
+    """Stored ones of the same environment, or new ones.
+
+    The only place on the command line that loads torch.
+    """
+    try:
+        from perfsuite.capture.ceilings import measure_ceilings, torch_threads
+        from perfsuite.capture.torch_facts import torch_facts
+
+        facts = torch_facts()
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"machine: {error.name} is not installed here, and its operators are what is measured"
+        ) from None
+    from perfsuite.environment import gather_environment
+    from perfsuite.store.ceilings import load_ceilings, save_ceilings
+
+    with torch_threads(threads) as count:
+        found = None if remeasure else load_ceilings(directory, gather_environment(facts), count)
+    if found is None:
+        found = measure_ceilings(threads, lambda what: click.echo(f"measuring {what} …", err=True))
+        path = save_ceilings(directory, found)
+        click.echo(f"ceilings: {path}", err=True)
+    return found
+
+
+@main.command()
+@click.argument("run", default="latest")
+@click.option("--workload", help="Only the workload of this name.")
+@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Rows in a table.")
+@click.option("--primitives", is_flag=True, help="oneDNN's primitives instead of operators.")
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON, whatever --top and --primitives say.")
+@directory_option
+def roofline(run: str, workload: str | None, top: int, primitives: bool, as_json: bool, directory: Path) -> int:
+    """How fast operators and primitives ran, and what the machine would allow.
+
+    RUN is a path, an id, the beginning of one, or `latest`. The machine's ceilings come from `perfsuite machine`
+    in the same --dir; without them the table says what was done and how fast. Exits with 2 if a part of the run
+    cannot be read; what can is shown.
+    """
+    from perfsuite.analyse.roofline import roofline as roofline_of
+    from perfsuite.present import roofline as present
+    from perfsuite.store import load_run, resolve_run
+
+    loaded = load_run(resolve_run(run, directory))
+    profiles = _chosen(loaded, workload)
+    ceilings, why = _ceilings_of(loaded, directory)
+    if as_json:
+        value = {
+            "format": 1,
+            "run": loaded.id,
+            "ceilings": None if ceilings is None else present.ceilings_json(ceilings),
+            "workloads": [present.roofline_json(profile, roofline_of(profile, ceilings)) for profile in profiles],
+        }
+        write(json.dumps(value, indent=1, allow_nan=False) + "\n")
+    else:
+        shown = screen()
+        parts = [
+            present.render_roofline(profile, roofline_of(profile, ceilings), primitives=primitives, top=top, **shown)
+            for profile in profiles
+        ]
+        write("\n".join(parts) or "no workload was recorded in it\n")
+        for warning in () if ceilings is None else ceilings.warnings:
+            click.echo(f"warning: the ceilings: {warning}", err=True)
+    if why:
+        click.echo(f"no ceilings: {why}", err=True)
+    for problem in loaded.problems:
+        fail(problem, PerfsuiteError.exit_code)
+    return PerfsuiteError.exit_code if loaded.problems else 0
+
+
+def _chosen(run: Run, workload: str | None) -> list[Profile]:
+    found = [profile for profile in run.workloads if workload in (None, profile.name)]
+    if workload is not None and not found:
+        names = ", ".join(profile.name for profile in run.workloads) or "none"
+        raise UsageError(f"--workload {workload}: not in run {run.id}, which has: {names}")
+    return found
+
+
+def _ceilings_of(run: Run, directory: Path) -> tuple[Ceilings | None, str | None]:
+    """The ceilings of the machine, software and threads of the run; else None and why there are none."""
+    from perfsuite.store.ceilings import differences, load_ceilings
+
+    environment, threads = run.environment, run.environment.torch_threads
+    try:
+        found = load_ceilings(directory, environment, threads)
+    except StoreError as error:
+        return None, str(error)
+    if found is not None:
+        return found, None
+    others = differences(directory, environment, threads)
+    if others:
+        return None, f"those in {directory} are of another machine: {'; '.join(others)}"
+    option = "" if threads is None else f" --threads {threads}"
+    return None, f"measure them on the machine of the run with: perfsuite machine{option}"

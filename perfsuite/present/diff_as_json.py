@@ -1,0 +1,116 @@
+"""The JSON of ``perfsuite diff --json``, format 1; ``docs/diff.md`` explains every key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from perfsuite.analyse.diff import Cause, Change, Delta, Entry, RunDiff, Wall, WorkloadDiff
+from perfsuite.present.as_json import strict
+
+FORMAT = 1
+
+
+def diff_json(diff: RunDiff) -> dict[str, Any]:
+    """A comparison as strict JSON values; of a single workload its parts stand at the top as well."""
+    workloads = [_workload(workload) for workload in diff.workloads]
+    document = {
+        "format": FORMAT,
+        "base": diff.base_id,
+        "head": diff.head_id,
+        "comparable": diff.comparable,
+        "reasons": list(diff.reasons),
+        "environment_changes": _changes(diff.environment_changes),
+        "notes": list(diff.notes),
+        "missing": [{"name": one.name, "only_in": one.only_in} for one in diff.missing],
+        "workloads": workloads,
+    }
+    if len(workloads) == 1:
+        document |= {key: workloads[0][key] for key in ("wall", "operators", "census")}
+    found: dict[str, Any] = strict(document)
+    return found
+
+
+def _workload(workload: WorkloadDiff) -> dict[str, Any]:
+    ledger, census = workload.ledger, workload.census
+    return {
+        "name": workload.name,
+        "changes": _changes(workload.changes),
+        "notes": list(workload.notes),
+        "wall": _wall(workload.wall),
+        "ledger": None
+        if ledger is None
+        else {
+            "base_ns": ledger.base_ns,
+            "head_ns": ledger.head_ns,
+            "operators_ns": ledger.operators_ns,
+            "python_ns": ledger.python_ns,
+            "unattributed_ns": ledger.unattributed_ns,
+        },
+        "operators": [_delta(row) for row in workload.operators],
+        "census": {
+            "totals": [{"what": total.what, "base": total.base, "head": total.head} for total in census.totals],
+            "added": _entries(census.added),
+            "removed": _entries(census.removed),
+            "changed": _entries(census.changed),
+            "unstable": _entries(census.unstable),
+        },
+    }
+
+
+def _wall(wall: Wall) -> dict[str, Any]:
+    return {
+        "base_ns": wall.base_ns,
+        "head_ns": wall.head_ns,
+        "ratio": wall.ratio,
+        "interval": wall.interval,
+        "confidence": wall.confidence,
+        "base_n": wall.base_n,
+        "head_n": wall.head_n,
+    }
+
+
+def _delta(row: Delta) -> dict[str, Any]:
+    return {
+        "kind": row.kind,
+        "name": row.name,
+        "module": row.module,
+        "phase": row.phase,
+        "shapes": row.shapes,
+        "there": row.there,
+        "base_name": row.base_name,
+        "base_module": row.base_module,
+        "base_ns": row.base_ns,
+        "head_ns": row.head_ns,
+        "delta_ns": row.delta_ns,
+        "share": row.share,
+        "interval": row.interval,
+        "beyond_ns": row.beyond_ns,
+        "cause": _cause(row.cause),
+        "causes": [_cause(cause) for cause in row.causes],
+    }
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    return {"kind": cause.kind, "base": cause.base, "head": cause.head}
+
+
+def _changes(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    return [{"key": change.key, "base": change.base, "head": change.head} for change in changes]
+
+
+def _entries(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    return [
+        {
+            "what": entry.what,
+            "name": entry.where.name,
+            "module": entry.where.module,
+            "phase": entry.where.phase,
+            "shapes": entry.where.shapes,
+            "primitive": entry.primitive,
+            "problem": entry.problem,
+            "base": entry.base,
+            "head": entry.head,
+        }
+        for entry in entries
+    ]

@@ -1,0 +1,111 @@
+"""Ceilings on disk: ``DIR/machine/<fingerprint>.json``, one file for each machine, software and number of threads."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from perfsuite.ceilings import FORMAT, Ceilings, fingerprint, fingerprint_facts
+from perfsuite.errors import StoreError
+from perfsuite.records import Environment, from_json, to_json
+from perfsuite.store.files import reason, write_atomically
+
+FOLDER = "machine"
+REMEASURE = "measure again with: perfsuite machine --remeasure"
+
+
+def ceilings_path(directory: Path, facts: Mapping[str, Any]) -> Path:
+    """Where the ceilings of such a machine lie."""
+    return directory / FOLDER / f"{fingerprint(facts)}.json"
+
+
+def save_ceilings(directory: Path, ceilings: Ceilings) -> Path:
+    """Write the ceilings so that a reader sees the old ones or all of the new ones; returns the file.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    path = ceilings_path(directory, fingerprint_facts(ceilings.environment, ceilings.threads))
+    text = json.dumps({"format": FORMAT, **to_json(ceilings)}, indent=1, allow_nan=False) + "\n"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        # As for runs: in a folder that holds other things, a .gitignore of "*" would hide those from git.
+        if not any(directory.iterdir()):
+            with contextlib.suppress(FileExistsError), open(directory / ".gitignore", "x", encoding="ascii") as file:
+                file.write("*\n")
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {reason(error)}") from error
+    return path
+
+
+def load_ceilings(directory: Path, environment: Environment, threads: int | None) -> Ceilings | None:
+    """The ceilings that were measured on this machine, with this software and so many threads; None if none were.
+
+    Raises:
+        StoreError: the file is there and cannot be read; the message says how to make a new one.
+    """
+    facts = fingerprint_facts(environment, threads)
+    path = ceilings_path(directory, facts)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {reason(error)}") from error
+    try:
+        return _checked(_decoded(data), facts)
+    except StoreError as error:
+        raise StoreError(f"{path}: {error}; {REMEASURE}") from error
+
+
+def differences(directory: Path, environment: Environment, threads: int | None) -> tuple[str, ...]:
+    """In what each file of ceilings that is there differs, a line each; files that cannot be read are left out."""
+    wanted = fingerprint_facts(environment, threads)
+    lines = []
+    for path in sorted((directory / FOLDER).glob("*.json")):
+        with contextlib.suppress(OSError, StoreError):
+            there = _decoded(path.read_bytes())
+            has = fingerprint_facts(there.environment, there.threads)
+            changed = [
+                f"{key} {_short(has[key])} instead of {_short(wanted[key])}"
+                for key in wanted
+                if has[key] != wanted[key]
+            ]
+            lines.append(f"{path.name}: {', '.join(changed)}")
+    return tuple(lines)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, list):
+        return f"{len(value)} flags" if len(value) > 2 else " ".join(map(str, value)) or "none"
+    return "unknown" if value is None else str(value)
+
+
+def _decoded(data: bytes) -> Ceilings:
+    try:
+        value = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"damaged, not valid JSON ({error})") from error
+    if not isinstance(value, dict) or type(value.get("format")) is not int:
+        raise StoreError("damaged, it does not say which format it has")
+    found = value.pop("format")
+    if found != FORMAT:
+        raise StoreError(f"format {found}, this perfsuite reads {FORMAT}")
+    return from_json(Ceilings, value)
+
+
+def _checked(ceilings: Ceilings, facts: Mapping[str, Any]) -> Ceilings:
+    """Values that no measurement gives would make every share of a ceiling wrong."""
+    if fingerprint_facts(ceilings.environment, ceilings.threads) != facts:
+        raise StoreError("damaged, it was measured in another environment than its name says")
+    rates = [rate for roof in ceilings.roofs for rate in roof.rates or (0.0,)]
+    if not all(0 < value < float("inf") for value in (*rates, *ceilings.empty_operator_ns)):
+        raise StoreError("damaged, a rate is not a positive number")
+    if not ceilings.empty_operator_ns:
+        raise StoreError("damaged, the cost of an operator is missing")
+    return ceilings
