@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from perfsuite.records import Environment, to_json
+from perfsuite.codec import to_json
+from perfsuite.records import Environment
 from perfsuite.stats import median, median_interval
 
 #: Version of a file of ceilings.  Raised whenever a key is added, removed or changes its meaning.

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from perfsuite.codec import from_json, to_json
 from perfsuite.errors import PerfsuiteError, StoreError, UsageError
 from perfsuite.pytest_settings import SessionSettings
-from perfsuite.records import Environment, Profile, from_json, to_json
+from perfsuite.records import Environment, Profile
 
 if TYPE_CHECKING:
     from perfsuite.store import RunWriter

@@ -1,4 +1,4 @@
-"""What perfsuite knows, as frozen records, and their JSON.
+"""What perfsuite knows, as frozen records; :mod:`perfsuite.codec` writes and reads them.
 
 Times are integer nanoseconds where a clock was read and floats where they are a mean over steps; the
 unit is in the name.  A value that is not known is ``None``, never 0.  All counts and times of an
@@ -8,15 +8,9 @@ add up (the rows of a ledger sum to its total) and medians do not.
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, Union
-
-from perfsuite.errors import StoreError
+from typing import Any
 
 #: Version of the files in a run folder.  Raised whenever a key is added, removed or changes its meaning.
 FORMAT = 2
@@ -240,94 +234,3 @@ class Run:
     workloads: tuple[Profile, ...] = ()
     #: Files of the run that could not be read, with the reason; the rest is still here.
     problems: tuple[str, ...] = ()
-
-
-# --- JSON ------------------------------------------------------------------------------------------
-
-T = TypeVar("T")
-
-
-def to_json(record: Any) -> Any:
-    """A record as JSON values: dataclasses become objects, tuples become arrays."""
-    if dataclasses.is_dataclass(record) and not isinstance(record, type):
-        return {f.name: to_json(getattr(record, f.name)) for f in dataclasses.fields(record)}
-    if isinstance(record, Mapping):
-        return {str(key): to_json(value) for key, value in record.items()}
-    if isinstance(record, (tuple, list)):
-        return [to_json(item) for item in record]
-    return record
-
-
-def from_json(kind: type[T], data: Any, where: str = "") -> T:
-    """The record of type ``kind`` that ``data`` spells.
-
-    Raises:
-        StoreError: an unknown or missing key, or a value of the wrong type; the message names its path.
-    """
-    return typing.cast(T, _decode(kind, data, where or kind.__name__))
-
-
-def _decode(kind: Any, data: Any, where: str) -> Any:
-    if kind is Any:
-        return _freeze(data)
-    origin = typing.get_origin(kind)
-    if origin in (Union, types.UnionType):
-        if data is None:
-            return None
-        (inner,) = [arg for arg in typing.get_args(kind) if arg is not type(None)]
-        return _decode(inner, data, where)
-    if origin is tuple:
-        if not isinstance(data, list):
-            raise _wrong(where, "an array", data)
-        item = typing.get_args(kind)[0]
-        return tuple(_decode(item, value, f"{where}[{i}]") for i, value in enumerate(data))
-    if origin is Mapping:
-        if not isinstance(data, dict):
-            raise _wrong(where, "an object", data)
-        value_kind = typing.get_args(kind)[1]
-        return {key: _decode(value_kind, value, f"{where}.{key}") for key, value in data.items()}
-    if dataclasses.is_dataclass(kind):
-        return _decode_record(typing.cast(type, kind), data, where)
-    return _decode_scalar(kind, data, where)
-
-
-def _decode_record(kind: type, data: Any, where: str) -> Any:
-    if not isinstance(data, dict):
-        raise _wrong(where, "an object", data)
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    unknown = sorted(set(data) - set(fields))
-    if unknown:
-        raise StoreError(f"{where}: unknown key {unknown[0]!r}; it was written by another version of perfsuite")
-    hints = _hints(kind)
-    for name, f in fields.items():
-        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-        if required and name not in data:
-            raise StoreError(f"{where}: key {name!r} is missing; the file is damaged")
-    return kind(**{name: _decode(hints[name], value, f"{where}.{name}") for name, value in data.items()})
-
-
-_HINTS: dict[type, dict[str, Any]] = {}
-
-
-def _hints(kind: type) -> dict[str, Any]:
-    # Resolving annotations is slow (it evaluates strings) and a profile has thousands of rows.
-    if kind not in _HINTS:
-        _HINTS[kind] = typing.get_type_hints(kind)
-    return _HINTS[kind]
-
-
-def _decode_scalar(kind: Any, data: Any, where: str) -> Any:
-    if kind is float and isinstance(data, int) and not isinstance(data, bool):
-        return data
-    # bool is an int to Python, but a count that reads `true` is a damaged file.
-    if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
-        raise _wrong(where, kind.__name__, data)
-    return data
-
-
-def _freeze(data: Any) -> Any:
-    return tuple(_freeze(item) for item in data) if isinstance(data, list) else data
-
-
-def _wrong(where: str, expected: str, data: Any) -> StoreError:
-    return StoreError(f"{where}: expected {expected}, found {json.dumps(data, default=str)[:60]}")

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any
 
+from perfsuite.codec import from_json, to_json
 from perfsuite.errors import StoreError
-from perfsuite.records import from_json, to_json
 
 #: Kinds of a span, outermost first.
 KINDS = ("step", "phase", "module", "autograd", "annotation", "operator", "primitive")

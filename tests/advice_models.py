@@ -19,7 +19,8 @@ from perfsuite.capture.passes import Settings, capture_profile
 from perfsuite.capture.phases import PhaseRecorder
 from perfsuite.capture.step import Step
 from perfsuite.capture.training_step import TrainingStep
-from perfsuite.records import Profile, to_json
+from perfsuite.codec import to_json
+from perfsuite.records import Profile
 
 #: Phases take a second of steps and memory two more: only where a test is about them.
 PASSES = ("operators", "primitives")

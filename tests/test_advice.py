@@ -17,7 +17,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from perfsuite.analyse.advice import RULES, Advice, Finding, Subject, advise
-from perfsuite.records import Environment, Profile, from_json
+from perfsuite.codec import from_json
+from perfsuite.records import Environment, Profile
 from tests.advice_models import (
     Detector,
     Frozen,

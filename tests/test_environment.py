@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from perfsuite import __version__, environment
 from perfsuite.capture.torch_facts import onednn_copies, torch_facts
+from perfsuite.codec import from_json, to_json
 from perfsuite.environment import gather_environment
-from perfsuite.records import Environment, from_json, to_json
+from perfsuite.records import Environment
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from perfsuite.codec import from_json, to_json
 from perfsuite.errors import StoreError
-from perfsuite.records import Environment, Ledger, Operator, Primitive, Profile, Samples, from_json, to_json
+from perfsuite.records import Environment, Ledger, Operator, Primitive, Profile, Samples
 from tests.samples import a_profile, an_environment, profiles
 
 # Building a whole profile is slow for hypothesis, not for us.

@@ -1,8 +1,8 @@
 """The rules of the trace event format that a reader relies on, checked strictly.
 
 By the format's description (Trace Event Format, sections "JSON Object Format", "Complete Events" and "Metadata Events")
-and by what Perfetto's importer does: it multiplies microseconds by 1000 and cuts the product, sorts by start, keeps the
-order of the file where starts are equal, and drops a slice that overlaps another on its track without nesting.
+and by what Perfetto's importer does: it multiplies microseconds by 1000 and rounds the product (older versions cut it),
+sorts by start, keeps the order of the file where starts are equal, and drops a slice that overlaps another on its track without nesting.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from perfsuite.analyse.tables import phase_medians
-from perfsuite.records import FORMAT, Ledger, Memory, Operator, Primitive, Profile, Run, to_json
+from perfsuite.codec import to_json
+from perfsuite.records import FORMAT, Ledger, Memory, Operator, Primitive, Profile, Run
 
 #: Above it a float no longer holds every whole number, and writing digits it does not have would be false precision.
 _EXACT = 2**53

@@ -12,10 +12,11 @@ from rich.text import Text
 from perfsuite.analyse.roofline import Coverage, OperatorPoint, Point, PrimitivePoint, Roofline
 from perfsuite.analyse.tables import short_direction
 from perfsuite.ceilings import FORMAT, Ceiling, Ceilings
+from perfsuite.codec import to_json
 from perfsuite.present.as_json import strict
 from perfsuite.present.cells import MISSING, clean, format_bytes, format_count, format_ns, format_shapes, format_share
 from perfsuite.present.layout import MIN_WIDTH, Column, hanging, section, stack, taken_by, to_text
-from perfsuite.records import Profile, to_json
+from perfsuite.records import Profile
 
 _WIDE = 120
 

@@ -117,7 +117,8 @@ def _name(what: str, value: str | int, track: int = 0, key: str = "name") -> dic
 def microseconds(ns: int) -> float:
     """The format's unit, as a number that is ``ns`` again whether a reader rounds its product with 1000 or cuts it.
 
-    Perfetto cuts: 1.001 × 1000 is a little less than 1001, and a slice that ends a nanosecond late no longer nests.
+    Perfetto rounds, but its older versions cut: 1.001 × 1000 is a little less than 1001, and a slice that ends a
+    nanosecond late no longer nests.
     """
     found = ns / 1000
     while int(found * 1000) < ns:

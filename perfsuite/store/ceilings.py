@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from perfsuite.ceilings import FORMAT, Ceilings, fingerprint, fingerprint_facts
+from perfsuite.codec import from_json, to_json
 from perfsuite.errors import StoreError
-from perfsuite.records import Environment, from_json, to_json
+from perfsuite.records import Environment
 from perfsuite.store.files import reason, write_atomically
 
 FOLDER = "machine"

@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from perfsuite.codec import from_json
 from perfsuite.errors import StoreError
-from perfsuite.records import Profile, Run, from_json
+from perfsuite.records import Profile, Run
 from perfsuite.store.files import (
     MANIFEST,
     STATUSES,

@@ -15,8 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from perfsuite.codec import to_json
 from perfsuite.errors import StoreError
-from perfsuite.records import FORMAT, Environment, Profile, to_json
+from perfsuite.records import FORMAT, Environment, Profile
 from perfsuite.store.files import (
     ARRIVING,
     MANIFEST,
