@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from perfsuite.quiet import GLIBC
 from perfsuite.stats import median, median_interval
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -21,9 +22,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 #: OpenMP threads sleep instead of spinning beside the timed process.
 QUIET = {
     "PYTHONPATH": str(_ROOT),
-    "MALLOC_MMAP_THRESHOLD_": str(4 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
-    "MALLOC_TOP_PAD_": str(256 << 20),
+    **GLIBC,
     "OMP_WAIT_POLICY": "passive",
 }
 

@@ -11,17 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from perfsuite.benchdnn.call import DIRECTIONS
 from perfsuite.records import Operator, Primitive, Profile, Shape
 from perfsuite.stats import mean, median, median_interval
-
-_SHORT_DIRECTIONS = {
-    "forward_training": "FWD_D",
-    "forward_inference": "FWD_I",
-    "backward_data": "BWD_D",
-    "backward_weights": "BWD_W",
-    "backward": "BWD_DW",
-    "undef": "",
-}
 
 
 @dataclass(frozen=True)
@@ -218,7 +210,7 @@ def ledger_shares(profile: Profile) -> LedgerShares | None:
 
 def short_direction(direction: str) -> str:
     """The direction as benchdnn writes it: ``backward_weights`` is ``BWD_W``; a word it has no name for stays."""
-    return _SHORT_DIRECTIONS.get(direction, direction)
+    return "" if direction == "undef" else DIRECTIONS.get(direction, direction)
 
 
 def _operator_row(profile: Profile, operator: Operator) -> OperatorRow:

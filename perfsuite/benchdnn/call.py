@@ -9,7 +9,8 @@ from functools import cached_property
 from perfsuite.benchdnn.tensors import CannotWrite, Tensor, tensors
 from perfsuite.onednn import Distinct
 
-_DIRECTIONS = {
+#: benchdnn's words for the prop_kind of a verbose line.
+DIRECTIONS = {
     "forward_training": "FWD_D",
     "forward_inference": "FWD_I",
     "backward_data": "BWD_D",
@@ -54,9 +55,9 @@ class Call:
             CannotWrite: it has none.
         """
         word = self.primitive.direction
-        if word not in _DIRECTIONS:
+        if word not in DIRECTIONS:
             raise CannotWrite(f"direction {word[:40]!r} has no option")
-        return _DIRECTIONS[word]
+        return DIRECTIONS[word]
 
     def needed(self, name: str) -> str:
         """An auxiliary value.
