@@ -406,4 +406,5 @@ def test_perfetto_says_so_if_slices_do_not_nest(tmp_path: Path) -> None:
     events = [{**event, "ts": 0, "dur": 10}, {**event, "ts": 5, "dur": 10}]
     (tmp_path / "t.json").write_text(json.dumps({"traceEvents": events}))
     with trace_processor(tmp_path / "t.json", tmp_path / "log") as reader:
-        print(rows(reader, PROBLEMS), rows(reader, "select ts, dur from slice"))
+        assert rows(reader, PROBLEMS) == [("slice_drop_overlapping_complete_event", 1)]
+        assert rows(reader, "select ts, dur from slice") == [(0, 10000)]

@@ -2,7 +2,8 @@
 
 By the format's description (Trace Event Format, sections "JSON Object Format", "Complete Events" and "Metadata Events")
 and by what Perfetto's importer does: it multiplies microseconds by 1000 and rounds the product (older versions cut it),
-sorts by start, keeps the order of the file where starts are equal, and drops a slice that overlaps another on its track without nesting.
+sorts by start, keeps the order of the file where starts are equal, and drops a slice that overlaps another on its
+track without nesting.
 """
 
 from __future__ import annotations
