@@ -357,6 +357,23 @@ def test_a_step_that_is_not_the_same_each_time_is_recorded_all_the_same():
     assert any("not run the same operators" in note for note in profile.notes)
 
 
+def test_a_step_whose_shapes_vary_has_the_shapes_that_it_was_timed_on():
+    lengths = iter(range(1, 1000))
+
+    def step():
+        x = torch.ones(next(lengths), 8)
+        torch.mm(x, x.t())
+
+    profile = captured(step, passes=("operators",), steps=4)
+    products = [row for row in profile.operators if row.name == "aten::mm"]
+    assert sorted(row.counts for row in products) == [(0, 0, 0, 1), (0, 0, 1, 0), (0, 1, 0, 0), (1, 0, 0, 0)]
+    for row in products:
+        (length, width), _ = row.shapes[:2]
+        # FLOPs are per step: a mean over the four.
+        assert row.flops == 2 * length * length * width / 4
+    assert any("same operators on the same shapes" in note for note in profile.notes)
+
+
 def test_peak_memory_forgets_what_was_there_before_the_step():
     earlier = torch.ones(256 * 2**20 // 4)
     del earlier

@@ -205,6 +205,11 @@ def in_order(events: Iterable[Event]) -> list[Event]:
     return [row[3] for row in sorted(found, key=lambda row: row[:3])]
 
 
+def described(events: Iterable[Event]) -> list[tuple[str, Shape, tuple[str | None, ...]]]:
+    """What ran on what, in order; scalar arguments are left out: an optimizer counts its steps in one."""
+    return [(e.name, e.shapes, e.dtypes) for e in in_order(events)]
+
+
 def with_shapes(plain: Sequence[Event], shaped: Sequence[Event]) -> list[Event] | None:
     """The plain step's events with the shapes, data types and arguments that the same events have in the shaped step.
 

@@ -13,6 +13,7 @@ from perfsuite.capture.events import (
     Node,
     Tree,
     build_tree,
+    described,
     kind_of,
     normalise_names,
     split_steps,
@@ -69,8 +70,14 @@ def nest(recording: Recording) -> Steps:
 
 
 def shapes_from(plain: Recording, shaped: Recording) -> Recording | None:
-    """``plain`` with the shapes of ``shaped``, a recording of one step; None if a step ran other events than that."""
-    _, (model,) = split_steps(normalise_names(shaped.events))
+    """``plain`` with the shapes of ``shaped``.
+
+    None if a step ran other events than that, or the steps of ``shaped`` had other shapes than each other: then nobody
+    knows which shapes the plain steps had.
+    """
+    _, (model, *others) = split_steps(normalise_names(shaped.events))
+    if any(described(other) != described(model) for other in others):
+        return None
     thread, steps = split_steps(normalise_names(plain.events))
     merged = [with_shapes(step, model) for step in steps]
     found = [step for step in merged if step is not None]

@@ -34,6 +34,8 @@ PASSES = ("timing", "phases", "operators", "primitives", "memory")
 
 _PHASE_SECONDS = 1.0
 _PHASE_STEPS = 30
+#: Steps whose shapes are compared, to find out whether they are the same each time.
+_SHAPED_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -140,12 +142,12 @@ def _operator_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, settings:
         # Where it also records shapes, the profiler's memory falls between the step's own, whose tensors then lie on
         # fresh pages: a step of many short operators takes twice as long.  Times and shapes come from separate steps.
         recording = record_steps(step, settings.steps, shapes=False)
-        shaped = operators.shapes_from(recording, record_steps(step, 1))
+        shaped = operators.shapes_from(recording, record_steps(step, _SHAPED_STEPS))
         if shaped is None:
             shaped = recording = record_steps(step, settings.steps)
             draft.notes.append(
-                "the step does not run the same operators each time, so they were timed while their shapes were "
-                "recorded, which can slow them down (see the overhead)"
+                "the step does not run the same operators on the same shapes each time, so they were timed while their "
+                "shapes were recorded, which can slow them down (see the overhead)"
             )
     draft.steps = operators.nest(shaped)
     draft.rows = operators.operator_rows(draft.steps)
