@@ -18,6 +18,8 @@ from perfsuite.stats import median, median_interval
 
 #: Version of a file of ceilings.  Raised whenever a key is added, removed or changes its meaning.
 FORMAT = 1
+#: What is measured to find the peak of a data type; libraries differ in which of them they are fastest in.
+PRODUCTS = ("matmul", "convolution")
 #: From it on, the best repeat and the median of the repeats are too far apart to be called one number.
 NOISY_SPREAD = 0.1
 #: More running processes than this before a measurement, besides our own, took part of what was measured.
@@ -30,13 +32,14 @@ OVERHEAD_CALLS = 2.0
 class Ceiling:
     """One measured roof, with every repeat of the size that was best.
 
-    ``name`` is a data type (``float32``) for a matrix product, a level (``L1``, ``DRAM``) for a bandwidth.
+    ``name`` is a data type (``float32``) for a product, a level (``L1``, ``DRAM``) for a bandwidth.
     """
 
-    #: ``matmul``, ``copy`` or ``triad``.
+    #: One of :data:`PRODUCTS`, or ``copy`` or ``triad``.
     kind: str
     name: str
-    #: Of a matrix product the number of rows, of a bandwidth the bytes of all arrays of all threads.
+    #: Of a matrix product the number of rows, of a convolution its channels, of a bandwidth the bytes of all arrays of
+    #: all threads.
     size: int
     rates: tuple[float, ...]
 
@@ -94,13 +97,12 @@ class Ceilings:
         return self.load_average is not None and self.load_average > CONTENDED_LOAD
 
     def peak(self, dtype: str) -> Ceiling | None:
-        """The matrix product of this data type."""
-        return self._roof("matmul", dtype)
+        """The faster of matrix product and convolution in this data type."""
+        return self._fastest(PRODUCTS, dtype)
 
     def bandwidth(self, level: str) -> Ceiling | None:
         """The faster of copy and triad in this level."""
-        found = [roof for kind in ("copy", "triad") if (roof := self._roof(kind, level)) is not None]
-        return max(found, key=lambda roof: roof.best, default=None)
+        return self._fastest(("copy", "triad"), level)
 
     def level_of(self, working_set: float) -> str:
         """The nearest level that holds so many bytes."""
@@ -124,17 +126,14 @@ class Ceilings:
                 f"contended: {self.load_average} processes were running before the measurement; measure again on an "
                 "idle machine with: perfsuite machine --remeasure"
             )
-        noisy = [
-            f"{roof.name}{'' if roof.kind == 'matmul' else f' {roof.kind}'} {roof.spread:.0%}"
-            for roof in self.roofs
-            if roof.noisy
-        ]
+        noisy = [f"{roof.name} {roof.kind} {roof.spread:.0%}" for roof in self.roofs if roof.noisy]
         if noisy:
             found.append(f"noisy: the median lies below the best by {', '.join(noisy)}")
         return tuple(found)
 
-    def _roof(self, kind: str, name: str) -> Ceiling | None:
-        return next((roof for roof in self.roofs if (roof.kind, roof.name) == (kind, name)), None)
+    def _fastest(self, kinds: tuple[str, ...], name: str) -> Ceiling | None:
+        found = [roof for roof in self.roofs if roof.kind in kinds and roof.name == name]
+        return max(found, key=lambda roof: roof.best, default=None)
 
 
 def fingerprint_facts(environment: Environment, threads: int | None) -> dict[str, Any]:

@@ -30,6 +30,8 @@ _LARGE = 1 << 30
 JEMALLOC = {"MALLOC_CONF": "dirty_decay_ms:-1,muzzy_decay_ms:-1"}
 TCMALLOC = {"TCMALLOC_RELEASE_RATE": "0"}
 _PRELOADED = re.compile(rf"[^\s:]*(?:{'|'.join(FAMILIES)})[^\s:]*")
+#: Settings that bind threads one by one, which is the user's own to decide: shown, not set.
+_BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
 _SPIN = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 
 
@@ -115,6 +117,7 @@ def quiet_settings(
         _add(found, kept, variables, {"OMP_NUM_THREADS": str(number)})
     own = [f"{name}={variables[name]}" for name in _SPIN if name in variables]
     kept += own
+    kept += [f"{name}={variables[name]}" for name in _BINDING if name in variables]
     if not own:
         # The first is OpenMP's own; Intel's and LLVM's runtimes otherwise spin for 200 ms.
         found |= {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}

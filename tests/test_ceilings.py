@@ -51,7 +51,7 @@ def test_warnings_name_what_was_noisy_and_what_was_running():
     )
     contended, noisy = disturbed.warnings
     assert "3.2 processes" in contended
-    assert "float32 50%" in noisy
+    assert "float32 matmul 50%" in noisy
     assert not replace(CEILINGS, load_average=None).contended
 
 
@@ -63,6 +63,12 @@ def test_the_bandwidth_of_a_level_is_the_faster_loop():
     assert CEILINGS.bandwidth("L2") == Ceiling("triad", "L2", 2**20, (100e9,))
     assert CEILINGS.bandwidth("L9") is None
     assert CEILINGS.peak("float64") is None
+
+
+def test_the_peak_is_the_faster_product():
+    convolution = Ceiling("convolution", "float32", 256, (230e9,))
+    assert CEILINGS.peak("float32").kind == "matmul"
+    assert replace(CEILINGS, roofs=(*CEILINGS.roofs, convolution)).peak("float32") == convolution
 
 
 # --- caches -----------------------------------------------------------------------------------------
@@ -376,7 +382,7 @@ def test_roofline_of_a_workload_that_is_not_there_lists_those_that_are(stored):
     code = [sys.executable, "-m", "perfsuite.cli", "roofline", "latest", "--workload", "nat", "--dir", str(stored)]
     done = subprocess.run(code, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("perfsuite: error: --workload nat: not in run")
+    assert done.stderr.startswith("perfsuite: error: --workload 'nat' is not in run")
     assert done.stderr.rstrip().endswith("which has: net")
     assert done.stderr.count("\n") == 1
 

@@ -410,8 +410,14 @@ def test_it_is_the_same_process() -> None:
     assert process.stdout is not None
     with process.stdout:
         assert int(process.stdout.readline()) == process.pid
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == -signal.SIGINT
+        # Not SIGINT: what a shell starts in the background ignores it, and hands that down.
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == -signal.SIGTERM
+
+
+def test_what_stays_noisy_because_it_was_asked_for_is_said() -> None:
+    assert "still: 99 threads share" in launch("--threads", "99", "--", "true").stderr
+    assert "still:" not in launch("--threads", "1", "--", "true").stderr
 
 
 def test_a_folder_of_the_commands_name_does_not_hide_it(tmp_path: Path) -> None:

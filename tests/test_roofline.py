@@ -177,6 +177,29 @@ def test_primitives_count_all_their_executions():
     assert (conv.dtype, conv.level, conv.bound) == ("float32", "L2", "compute-bound")
 
 
+def test_a_primitive_is_not_bound_by_the_frameworks_cost():
+    short = replace(PROFILE.primitives[0], count=1.0, time_ns=600.0)
+    (found,) = roofline(replace(PROFILE, operators=(), primitives=(short,)), CEILINGS).primitives
+    assert found.point.time_ns < CEILINGS.overhead_ns
+    assert found.point.bound == "compute-bound"
+
+
+def test_float32_that_is_multiplied_in_bfloat16_has_the_peak_of_that():
+    rounding = {"attributes": "attr-fpmath:bf16", "implementation": "brg_conv_fwd:avx512_core_amx"}
+    primitive = replace(PROFILE.primitives[0], operator=0, **rounding)
+    convolution = an_operator("aten::mkldnn_convolution", flops=1e9, bytes_moved=1e4, primitives=(0,))
+    found = roofline(replace(PROFILE, operators=(convolution,), primitives=(primitive,)), CEILINGS)
+    assert found.primitives[0].point.dtype == found.operators[0].point.dtype == "bfloat16"
+    assert found.operators[0].point.ceiling == 200e9
+
+
+def test_a_pass_that_did_not_run_is_no_empty_table():
+    timed = Profile("net", passes=("timing",))
+    text = render_roofline(timed, roofline(timed, CEILINGS), primitives=False, top=3, width=80, color=False)
+    assert "the operators pass did not run" in text
+    assert "0 operator rows" not in text
+
+
 def test_a_primitive_that_cannot_be_read_keeps_its_time():
     profile = replace(PROFILE, primitives=(a_primitive("convolution", "?", 1e6, None, problem="nonsense"),))
     found = roofline(profile, CEILINGS).primitives[0].point

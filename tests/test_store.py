@@ -78,7 +78,12 @@ def test_a_run_reads_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def _reads_back(profile: Profile) -> bool:
-    """Whether the indices of a made-up profile point at rows, which the store insists on."""
+    """Whether the indices of a made-up profile point at rows and its numbers are some, which the store insists on."""
+    rows = (*profile.operators, *profile.primitives, *profile.python, *filter(None, [profile.ledger]))
+    numbers = (value for row in rows for value in vars(row).values() if isinstance(value, float))
+    samples = (sample for one in profile.primitives for sample in one.time_ns_samples)
+    if not all(abs(number) < 2.0**200 for number in (*numbers, *samples)):
+        return False
     return all(0 <= i < len(profile.primitives) for o in profile.operators for i in o.primitives) and all(
         p.operator is None or 0 <= p.operator < len(profile.operators) for p in profile.primitives
     )
@@ -95,7 +100,7 @@ def test_any_profile_reads_back_or_is_named_as_a_problem(tmp_path: Path, profile
         assert (loaded.workloads, loaded.problems) == ((profile,), ())
     else:
         assert loaded.workloads == ()
-        assert "no primitive" in loaded.problems[0] or "no operator" in loaded.problems[0]
+        assert re.search("no primitive|no operator|a number that is not finite", loaded.problems[0])
     shutil.rmtree(run.path)
 
 
@@ -726,8 +731,15 @@ def test_a_writer_that_is_closed_without_finishing_stays_interrupted(tmp_path: P
     assert list_runs(tmp_path)[0].status == "interrupted"
 
 
+def recorded_in_full(directory: Path) -> Path:
+    run = create_run(directory, an_environment())
+    run.write(a_profile("full"))
+    run.finish()
+    return run.path
+
+
 def test_a_run_of_format_1_is_still_read(tmp_path: Path) -> None:
-    path = recorded(tmp_path, "a")
+    path = recorded_in_full(tmp_path)
 
     def as_format_1(data: dict[str, Any]) -> None:
         data.update(format=1)
@@ -737,9 +749,18 @@ def test_a_run_of_format_1_is_still_read(tmp_path: Path) -> None:
         for primitive in data["profile"]["primitives"]:
             del primitive["counts"], primitive["time_ns_samples"]
 
-    edit_json(workload_file(path, "a"), as_format_1)
+    edit_json(workload_file(path, "full"), as_format_1)
     edit_json(path / "run.json", lambda data: (data.update(format=1), data["environment"].pop("disturbances")))
     loaded = load_run(path)
     assert loaded.problems == ()
     assert loaded.environment.disturbances is None
-    assert [profile.name for profile in loaded.workloads] == ["a"]
+    assert loaded.workloads == (a_profile("full"),)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 10**400])
+def test_numbers_that_nothing_can_have_are_refused(tmp_path: Path, number: float) -> None:
+    path = recorded_in_full(tmp_path)
+    edit_json(workload_file(path, "full"), lambda data: data["profile"]["operators"][0].update(count=number))
+    loaded = load_run(path)
+    assert loaded.workloads == ()
+    assert "workload.profile.operators[0]: a number that is not finite" in loaded.problems[0]

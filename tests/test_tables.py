@@ -202,3 +202,12 @@ def test_no_grouping_loses_or_invents_time(operators: list[Operator], primitives
     assert _same(math.fsum(row.time_ns for row in inside), math.fsum(p.time_ns for p in primitives))
     shares = [row.share_of_primitives for row in inside if row.share_of_primitives is not None]
     assert not shares or _same(math.fsum(shares), 1)
+
+
+def test_time_in_primitives_is_not_known_where_their_pass_did_not_run() -> None:
+    without = a_profile(primitives=(), passes=("timing", "operators"))
+    without = dataclasses.replace(
+        without, operators=tuple(dataclasses.replace(row, primitives=()) for row in without.operators)
+    )
+    assert {row.primitives_ns for row in (*by_module(without), *by_phase(without))} == {None}
+    assert None not in {row.primitives_ns for row in by_module(a_profile())}

@@ -268,9 +268,9 @@ def test_which_workload(tmp_path: Path) -> None:
     run.finish()
     assert traced(tmp_path, "--workload", "net").process == "net"
     assert traced(tmp_path, "--workload", "[b]").process == "net[b]"
-    assert_one_line(invoke("-o", "-", "--dir", tmp_path), "4 workloads", "--workload", "net[a]")
+    assert_one_line(invoke("-o", "-", "--dir", tmp_path), "more than one workload", "--workload", "net[a]")
     assert_one_line(invoke("-o", "-", "--dir", tmp_path, "--workload", "net["), "names several", "net[a], net[b]")
-    assert_one_line(invoke("-o", "-", "--dir", tmp_path, "--workload", "x"), "names none", "bare")
+    assert_one_line(invoke("-o", "-", "--dir", tmp_path, "--workload", "x"), "is not in run", "bare")
     assert_one_line(
         invoke("-o", "-", "--dir", tmp_path, "--workload", "bare"), "no timeline of bare", "pytest --profile-dnn"
     )

@@ -10,7 +10,8 @@ FLOPs are those of the least work, so a share is a lower bound of how well the h
 
 *Bound*, in this order:
 
-- ``overhead-bound``: one call takes less than two empty operators (:attr:`perfsuite.ceilings.Ceilings.overhead_ns`);
+- ``overhead-bound``: one call of an operator takes less than two empty ones
+  (:attr:`perfsuite.ceilings.Ceilings.overhead_ns`); a primitive's time is oneDNN's own and holds none of it;
 - ``compute-bound`` / ``memory-bound``: which part of the ceiling is the lower one at this intensity;
 - where FLOPs are not counted the intensity says nothing, so it has to be seen: ``memory-bound`` if at least a quarter
   of DRAM's bandwidth was reached (a random number for each element is far below that, an addition above);
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 
 from perfsuite.ceilings import Ceilings
 from perfsuite.flops import primitive_bytes, primitive_flops
+from perfsuite.flops.dtypes import compute_dtype
 from perfsuite.records import Operator, Primitive, Profile, Shape
 
 #: Share of the bandwidth that what has no FLOPs must reach to be called memory-bound.
@@ -66,6 +68,15 @@ class OperatorPoint:
     self_ns: float
     point: Point
 
+    @property
+    def length_ns(self) -> float:
+        """What the row is ranked by and shown with: all its time where its work is known, else its self time.
+
+        The extension's convolutions (IPEX) spend theirs below them.
+        """
+        known = self.point.flops is not None or self.point.bytes is not None
+        return self.point.time_ns if known else self.self_ns
+
 
 @dataclass(frozen=True)
 class PrimitivePoint:
@@ -103,37 +114,47 @@ class Roofline:
 
 def roofline(profile: Profile, ceilings: Ceilings | None) -> Roofline:
     """The roofline of a workload; without ceilings only what was done and how fast."""
-    operators = [_operator_point(operator, ceilings) for operator in profile.operators]
+    operators = [_operator_point(operator, profile, ceilings) for operator in profile.operators]
     primitives = [_primitive_point(primitive, ceilings) for primitive in profile.primitives]
     return Roofline(
-        tuple(sorted(operators, key=_length)),
+        tuple(sorted(operators, key=lambda row: -row.length_ns)),
         tuple(sorted(primitives, key=lambda row: -row.point.time_ns)),
         _coverage([row.point for row in operators], [row.self_ns for row in operators]),
         _coverage([row.point for row in primitives], [row.point.time_ns for row in primitives]),
     )
 
 
-def _length(row: OperatorPoint) -> float:
-    """Longest first.  A row with work counts with all its time: the extension's convolutions spend theirs below it."""
-    known = row.point.flops is not None or row.point.bytes is not None
-    return -(row.point.time_ns if known else row.self_ns)
-
-
-def _operator_point(operator: Operator, ceilings: Ceilings | None) -> OperatorPoint:
-    dtype = next((dtype for dtype in operator.dtypes if dtype in _HAVE_PEAKS), None)
-    point = _point(operator.flops, operator.bytes_moved, operator.count, operator.total_ns, dtype, ceilings)
+def _operator_point(operator: Operator, profile: Profile, ceilings: Ceilings | None) -> OperatorPoint:
+    dtype = _computed_in([profile.primitives[index] for index in operator.primitives])
+    dtype = dtype or next((dtype for dtype in operator.dtypes if dtype in _HAVE_PEAKS), None)
+    point = _point(
+        operator.flops, operator.bytes_moved, operator.count, operator.total_ns, dtype, ceilings, called=True
+    )
     return OperatorPoint(operator.name, operator.phase, operator.module, operator.shapes, operator.self_ns, point)
+
+
+def _computed_in(primitives: Sequence[Primitive]) -> str | None:
+    """What the products among the primitives multiply in; None if there are none, or they differ.
+
+    Inputs in float32 may be multiplied in bfloat16, if the user permits that.
+    """
+    found = {
+        compute_dtype(one.dtypes, one.attributes, one.implementation)
+        for one in primitives
+        if primitive_flops(one) is not None
+    }
+    return _ONEDNN_TO_TORCH.get(found.pop() or "") if len(found) == 1 else None
 
 
 def _primitive_point(primitive: Primitive, ceilings: Ceilings | None) -> PrimitivePoint:
     flops, moved = primitive_flops(primitive), primitive_bytes(primitive)
-    first = primitive.dtypes.partition(" ")[0].rpartition(":")[2]
+    dtype = compute_dtype(primitive.dtypes, primitive.attributes, primitive.implementation)
     point = _point(
         None if flops is None else flops * primitive.count,
         None if moved is None else moved * primitive.count,
         primitive.count,
         primitive.time_ns,
-        _ONEDNN_TO_TORCH.get(first),
+        _ONEDNN_TO_TORCH.get(dtype or ""),
         ceilings,
     )
     return PrimitivePoint(
@@ -148,6 +169,7 @@ def _point(
     time_ns: float,
     dtype: str | None,
     ceilings: Ceilings | None,
+    called: bool = False,
 ) -> Point:
     flop_rate, byte_rate = _rate(flops, time_ns), _rate(moved, time_ns)
     intensity = flops / moved if flops is not None and moved else None
@@ -171,7 +193,7 @@ def _point(
         level,
         ceiling,
         share=achieved / ceiling if achieved is not None and ceiling else None,
-        bound=_bound(moved, count, time_ns, ceiling, compute, ceilings),
+        bound=_bound(moved, time_ns / count if called and count else None, ceiling, compute, ceilings),
     )
 
 
@@ -208,15 +230,14 @@ def _ceiling(
 
 def _bound(
     moved: float | None,
-    count: float,
-    time_ns: float,
+    call_ns: float | None,
     ceiling: float | None,
     compute: bool | None,
     ceilings: Ceilings | None,
 ) -> str | None:
     if ceilings is None or moved is None:
         return None
-    if count and time_ns / count < ceilings.overhead_ns:
+    if call_ns is not None and call_ns < ceilings.overhead_ns:
         return "overhead-bound"
     if ceiling is None or compute is None or not moved:
         return None

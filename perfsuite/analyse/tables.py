@@ -40,7 +40,8 @@ class OperatorRow:
     self_ns: float
     total_ns: float
     share: float | None
-    primitives_ns: float
+    #: None where the primitive pass did not run.
+    primitives_ns: float | None
     #: Distinct, the one that took longest first.
     implementations: tuple[str, ...]
 
@@ -54,7 +55,8 @@ class ModuleRow:
     python_ns: float
     count: float
     share: float | None
-    primitives_ns: float
+    #: None where the primitive pass did not run.
+    primitives_ns: float | None
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class PhaseRow:
     python_ns: float
     count: float
     share: float | None
-    primitives_ns: float
+    #: None where the primitive pass did not run.
+    primitives_ns: float | None
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,11 @@ class LedgerShares:
     operators: float | None
     python: float | None
     unattributed: float | None
+
+
+def recorded(profile: Profile, what: str) -> bool:
+    """Whether ``operators`` or ``primitives`` were recorded: that there are none of them means something only then."""
+    return what in profile.passes or bool(getattr(profile, what))
 
 
 def headline(profile: Profile, confidence: float = 0.95) -> Headline | None:
@@ -224,7 +232,7 @@ def _operator_row(profile: Profile, operator: Operator) -> OperatorRow:
         operator.self_ns,
         operator.total_ns,
         _share(profile, operator.self_ns),
-        _time_ns(primitives),
+        _primitives_ns(profile, [operator]),
         _implementations(primitives),
     )
 
@@ -244,7 +252,9 @@ def _time_ns(primitives: Iterable[Primitive]) -> float:
     return sum(primitive.time_ns for primitive in primitives)
 
 
-def _primitives_ns(profile: Profile, operators: Iterable[Operator]) -> float:
+def _primitives_ns(profile: Profile, operators: Iterable[Operator]) -> float | None:
+    if not recorded(profile, "primitives"):
+        return None
     return _time_ns(profile.primitives[index] for operator in operators for index in operator.primitives)
 
 

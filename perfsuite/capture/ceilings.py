@@ -1,7 +1,7 @@
-"""Measure what this machine can do at most: matrix products, bandwidth of each level, the cost of an operator.
+"""Measure what this machine can do at most: products, bandwidth of each level, the cost of an operator.
 
 Everything runs through torch's own operators and threads, so that a roof is one that an operator could reach:
-``torch.mm``, ``copy_`` (a = b) and ``add`` with a factor (a = b + s·c, STREAM's triad).
+``torch.mm``, ``conv2d``, ``copy_`` (a = b) and ``add`` with a factor (a = b + s·c, STREAM's triad).
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from perfsuite.stats import median
 
 DTYPES = ("float32", "bfloat16", "float16", "int8")
 _SIZES = (256, 512, 1024, 2048, 4096, 8192)
+#: Batch, channels, height and width, kernel: the bulk of a ResNet and of a detector's head.
+_CONVOLUTIONS = ((8, 256, 28, 3), (8, 512, 14, 3), (8, 1024, 14, 1))
 #: A larger product is not tried where the fewest repeats of it would take longer.
 _LONGEST_SIZE_S = 1.5
 _REPEATS = 40
@@ -73,12 +75,14 @@ def measure_ceilings(threads: int | None = None, report: Callable[[str], object]
         empty = _empty_operator_ns()
         roofs: list[Ceiling] = []
         for dtype in DTYPES:
-            report(f"matrix products in {dtype}")
+            report(f"products in {dtype}")
             measured = _matmul(dtype)
             if isinstance(measured, str):
                 notes.append(f"{dtype}: no matrix product, {measured}")
             else:
                 roofs.append(measured)
+            convolved = _convolution(dtype)
+            roofs += [convolved] if convolved is not None else []
         notes += _emulated(roofs)
         for level in levels:
             report(f"bandwidth of {level.name}")
@@ -174,6 +178,41 @@ def _product(a: Any) -> Callable[[], object]:
     return lambda: torch.mm(a, a, out=out)
 
 
+def _convolution(dtype: str) -> Ceiling | None:
+    """The best of several convolutions; None for what torch has none of.
+
+    Matrix products are another library's (MKL's) than convolutions (oneDNN's) in float32, and each is slow on some
+    processors: on an AMD one convolutions reach more than twice the rate of ``torch.mm``.
+    """
+    import torch
+
+    if dtype == "int8":
+        return None
+    found: list[Ceiling] = []
+    for batch, channels, side, kernel in _CONVOLUTIONS:
+        x = torch.rand(batch, channels, side, side).to(getattr(torch, dtype), memory_format=torch.channels_last)
+        weight = torch.rand(channels, channels, kernel, kernel).to(x.dtype)
+        flops = 2 * batch * (channels * side * kernel) ** 2
+        try:
+            rates = _rates(_convolved(x, weight), flops)
+        except RuntimeError:  # how torch says that it has no such kernel
+            return None
+        found.append(Ceiling("convolution", dtype, channels, rates))
+        if flops / found[-1].best * (_FEWEST_REPEATS + 2) > _LONGEST_SIZE_S:
+            break
+    return max(found, key=lambda roof: roof.best)
+
+
+def _convolved(x: Any, weight: Any) -> Callable[[], object]:
+    import torch
+
+    def call() -> object:
+        with torch.no_grad():
+            return torch.nn.functional.conv2d(x, weight, padding="same")
+
+    return call
+
+
 def _int8_product(a: Any) -> Callable[[], object]:
     """8-bit integers into 32-bit sums."""
     import torch
@@ -182,7 +221,9 @@ def _int8_product(a: Any) -> Callable[[], object]:
 
 
 def _emulated(roofs: list[Ceiling]) -> list[str]:
-    best = {roof.name: roof.best for roof in roofs}
+    best: dict[str, float] = {}
+    for roof in roofs:
+        best[roof.name] = max(roof.best, best.get(roof.name, 0.0))
     full = best.get("float32")
     return [
         f"{name}: {rate / full:.2f} of float32's rate, so this CPU or library computes it by conversion"

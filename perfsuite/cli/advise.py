@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from perfsuite.cli.face import directory_option, fail, main, screen, write
-from perfsuite.errors import PerfsuiteError, UsageError
+from perfsuite.cli.choose import chosen, load, problems_of
+from perfsuite.cli.face import directory_option, main, screen, write
+from perfsuite.errors import UsageError
 
 if TYPE_CHECKING:
     from perfsuite.records import Profile, Run
@@ -29,11 +30,10 @@ def advise(run: str, against: str | None, workload: str | None, as_json: bool, d
     """
     from perfsuite.analyse.advice import Subject
     from perfsuite.analyse.advice import advise as ask
-    from perfsuite.store import load_run, resolve_run
 
-    loaded = load_run(resolve_run(run, directory))
-    reference = load_run(resolve_run(against, directory)) if against is not None else None
-    profiles = _chosen(loaded, workload)
+    loaded = load(run, directory)
+    reference = load(against, directory) if against is not None else None
+    profiles = chosen(loaded, workload)
     others = {profile.name: profile for profile in reference.workloads} if reference is not None else {}
     if reference is not None:
         _check_common(loaded, reference, profiles)
@@ -49,20 +49,7 @@ def advise(run: str, against: str | None, workload: str | None, as_json: bool, d
 
         shown = screen()
         write("\n".join(render_advice(one, **shown) for one in advice) or "no workload was recorded in it\n")
-    problems = [*loaded.problems, *(reference.problems if reference is not None else ())]
-    for problem in problems:
-        fail(problem, PerfsuiteError.exit_code)
-    return PerfsuiteError.exit_code if problems else 0
-
-
-def _chosen(run: Run, workload: str | None) -> list[Profile]:
-    if workload is None:
-        return list(run.workloads)
-    found = [profile for profile in run.workloads if profile.name == workload]
-    if not found:
-        names = ", ".join(profile.name for profile in run.workloads) or "none"
-        raise UsageError(f"--workload: run {run.id} has no workload {workload!r}; it has: {names}")
-    return found
+    return problems_of(loaded, reference)
 
 
 def _check_common(run: Run, reference: Run, profiles: list[Profile]) -> None:

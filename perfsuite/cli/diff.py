@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from perfsuite.cli.choose import chosen, load, problems_of
 from perfsuite.cli.face import directory_option, main, screen, write
 from perfsuite.errors import PerfsuiteError, UsageError
 
@@ -28,11 +29,13 @@ def diff(base: str, head: str, workload: str | None, top: int, force: bool, as_j
 
     BASE and HEAD are paths, ids, beginnings of one, `latest` (the default of HEAD) or `latest~N`, the run N before it.
 
-    Exits with 0 if the runs were compared and with 2 if they are not comparable or cannot be read.
+    Exits with 0 if the runs were compared and with 2 if they are not comparable or a part
+    of one cannot be read; what can is compared.
     """
     from perfsuite.analyse.diff import diff_runs
 
-    compared = diff_runs(_load(base, directory), _load(head, directory), workload)
+    before, after = load(base, directory), load(head, directory)
+    compared = diff_runs(before, after, _common(before, after, workload))
     if compared.reasons and not force:
         raise UsageError(f"not comparable: {'; '.join(compared.reasons)}; --force compares them anyway")
     if as_json:
@@ -44,14 +47,21 @@ def diff(base: str, head: str, workload: str | None, top: int, force: bool, as_j
         from perfsuite.present.diff import render_diff
 
         write(render_diff(compared, top=top, **screen()))
-    return 0
+    return problems_of(before, after)
 
 
-def _load(spec: str, directory: Path) -> Run:
-    from perfsuite.store import load_run, resolve_run
+def _common(before: Run, after: Run, workload: str | None) -> str | None:
+    """The name that ``workload`` means, if it is given.
 
-    run = load_run(resolve_run(spec, directory))
-    if not run.workloads:
-        # Its files may be damaged, which is the better answer than that nothing is in common.
-        raise PerfsuiteError("; ".join(run.problems) or f"{run.id}: no workload was recorded in it")
-    return run
+    Raises:
+        PerfsuiteError: a run has no workload that can be read, or not that one.
+    """
+    for run in (before, after):
+        if not run.workloads:
+            # Its files may be damaged, which is the better answer than that nothing is in common.
+            raise PerfsuiteError("; ".join(run.problems) or f"{run.id}: no workload was recorded in it")
+    if workload is None:
+        return None
+    (profile,) = chosen(before, workload)
+    chosen(after, profile.name)
+    return profile.name

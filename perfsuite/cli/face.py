@@ -63,7 +63,13 @@ def _discard_output() -> None:
 
 
 def write(text: str) -> None:
-    """Write to stdout; a character that its encoding lacks becomes ``?`` instead of a traceback."""
+    """Write to stdout; a character that its encoding lacks becomes ``?`` instead of a traceback.
+
+    Raises:
+        PerfsuiteError: stdout is closed, or cannot be written to.
+    """
+    if sys.stdout is None:
+        raise PerfsuiteError("cannot write the output: stdout is closed")
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     text = text.encode(encoding, "replace").decode(encoding)
     try:

@@ -78,10 +78,22 @@ def _said(settings: Settings) -> str:
     parts.append(f"CPUs {as_list(settings.cpus)}")
     if settings.kept:
         parts.append(f"kept {' '.join(settings.kept)}")
+    parts += [f"still: {clean(one)}" for one in _left(settings)]
     pages = huge_pages()
     if pages is not None:
         parts.append(f"transparent huge pages {pages}")
     return clean(f"perfsuite launch: {' · '.join(parts)}")
+
+
+def _left(settings: Settings) -> tuple[str, ...]:
+    """What will disturb the command all the same, because it was asked for so."""
+    from perfsuite.environment import cpu_quota, libc, usable_cpus
+    from perfsuite.quiet import disturbances
+
+    variables = {**os.environ, **settings.variables}
+    preloaded = os.path.basename(variables.get("LD_PRELOAD", "").split(":")[0])
+    allocator = preloaded.removeprefix("lib").partition(".")[0].partition("_")[0] or libc()
+    return disturbances(variables, allocator, usable_cpus().within(settings.cpus), quota=cpu_quota())
 
 
 def _become(command: tuple[str, ...], settings: Settings) -> int:
@@ -92,8 +104,9 @@ def _become(command: tuple[str, ...], settings: Settings) -> int:
             return fail(f"{command[0]}: cannot be run: Permission denied", _NOT_EXECUTABLE)
         return fail(f"{command[0]}: command not found", _NOT_FOUND)
     click.echo(_said(settings), err=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by the caller, as the command will find it
+            stream.flush()
     # Python ignores these, and a command would inherit that.
     for name in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(name, signal.SIG_DFL)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from perfsuite.cli.face import directory_option, fail, main, screen, write
-from perfsuite.errors import PerfsuiteError, StoreError, UsageError
+from perfsuite.cli.choose import chosen, load, problems_of
+from perfsuite.cli.face import directory_option, main, screen, write
+from perfsuite.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from perfsuite.ceilings import Ceilings
-    from perfsuite.records import Profile, Run
+    from perfsuite.records import Run
 
 
 @main.command()
@@ -26,7 +27,7 @@ def machine(threads: int | None, as_json: bool, remeasure: bool, directory: Path
 
     The ceilings are stored with the environment they were measured in, and read back the next time.
     """
-    ceilings = _ceilings_of_this_machine(threads, remeasure, directory)
+    ceilings, unsaved = _ceilings_of_this_machine(threads, remeasure, directory)
     if as_json:
         from perfsuite.present.roofline import ceilings_json
 
@@ -35,11 +36,15 @@ def machine(threads: int | None, as_json: bool, remeasure: bool, directory: Path
         from perfsuite.present.roofline import render_ceilings
 
         write(render_ceilings(ceilings, **screen()))
+    if unsaved is not None:
+        raise unsaved
     return 0
 
 
-def _ceilings_of_this_machine(threads: int | None, remeasure: bool, directory: Path) -> Ceilings:
-    """Stored ones of the same environment, or new ones.
+def _ceilings_of_this_machine(
+    threads: int | None, remeasure: bool, directory: Path
+) -> tuple[Ceilings, StoreError | None]:
+    """Stored ones of the same environment, or new ones, and why those could not be stored.
 
     The only place on the command line that loads torch.
     """
@@ -59,9 +64,11 @@ def _ceilings_of_this_machine(threads: int | None, remeasure: bool, directory: P
         found = None if remeasure else load_ceilings(directory, gather_environment(facts), count)
     if found is None:
         found = measure_ceilings(threads, lambda what: click.echo(f"measuring {what} …", err=True))
-        path = save_ceilings(directory, found)
-        click.echo(f"ceilings: {path}", err=True)
-    return found
+        try:
+            click.echo(f"ceilings: {save_ceilings(directory, found)}", err=True)
+        except StoreError as error:
+            return found, error  # what took seconds to measure is shown all the same
+    return found, None
 
 
 @main.command()
@@ -80,10 +87,9 @@ def roofline(run: str, workload: str | None, top: int, primitives: bool, as_json
     """
     from perfsuite.analyse.roofline import roofline as roofline_of
     from perfsuite.present import roofline as present
-    from perfsuite.store import load_run, resolve_run
 
-    loaded = load_run(resolve_run(run, directory))
-    profiles = _chosen(loaded, workload)
+    loaded = load(run, directory)
+    profiles = chosen(loaded, workload)
     ceilings, why = _ceilings_of(loaded, directory)
     if as_json:
         value = {
@@ -104,17 +110,7 @@ def roofline(run: str, workload: str | None, top: int, primitives: bool, as_json
             click.echo(f"warning: the ceilings: {warning}", err=True)
     if why:
         click.echo(f"no ceilings: {why}", err=True)
-    for problem in loaded.problems:
-        fail(problem, PerfsuiteError.exit_code)
-    return PerfsuiteError.exit_code if loaded.problems else 0
-
-
-def _chosen(run: Run, workload: str | None) -> list[Profile]:
-    found = [profile for profile in run.workloads if workload in (None, profile.name)]
-    if workload is not None and not found:
-        names = ", ".join(profile.name for profile in run.workloads) or "none"
-        raise UsageError(f"--workload {workload}: not in run {run.id}, which has: {names}")
-    return found
+    return problems_of(loaded)
 
 
 def _ceilings_of(run: Run, directory: Path) -> tuple[Ceilings | None, str | None]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from perfsuite.cli.face import directory_option, fail, main, screen, write
-from perfsuite.errors import PerfsuiteError
+from perfsuite.cli.choose import load, problems_of
+from perfsuite.cli.face import directory_option, main, screen, write
 
 if TYPE_CHECKING:
     from perfsuite.records import Run
@@ -30,18 +30,14 @@ def show(run: str, by: str | None, top: int, as_json: bool, directory: Path) -> 
 
     Exits with 2 if a part of the run cannot be read; what can is shown.
     """
-    from perfsuite.store import load_run, resolve_run
-
-    loaded = load_run(resolve_run(run, directory))
+    loaded = load(run, directory)
     if as_json:
         from perfsuite.present.as_json import show_json
 
         write(json.dumps(show_json(loaded), indent=1, allow_nan=False) + "\n")
     else:
         write(_as_text(loaded, by, top))
-    for problem in loaded.problems:
-        fail(problem, PerfsuiteError.exit_code)
-    return PerfsuiteError.exit_code if loaded.problems else 0
+    return problems_of(loaded)
 
 
 def _as_text(run: Run, by: str | None, top: int) -> str:

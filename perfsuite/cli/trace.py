@@ -5,15 +5,12 @@ from __future__ import annotations
 import gzip
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from perfsuite.cli.choose import only_one, problems_of
 from perfsuite.cli.face import directory_option, main, write
-from perfsuite.errors import PerfsuiteError, UsageError
-
-if TYPE_CHECKING:
-    from perfsuite.records import Profile, Run
+from perfsuite.errors import PerfsuiteError
 
 
 @main.command()
@@ -36,32 +33,15 @@ def trace(run: str, workload: str | None, output: str, directory: Path) -> int:
 
     path = resolve_run(run, directory)
     loaded = load_run(path)
-    profile = _chosen(loaded, workload)
+    profile = only_one(loaded, workload)
     timeline = load_timeline(path, profile.name)
     text = trace_text(timeline, profile, loaded.environment)
     if output == "-":
         write(text)
-        return 0
+        return problems_of(loaded)
     _save(Path(output), text)
     write(f"{output}: {len(timeline.spans)} slices of step {timeline.step + 1} of {timeline.steps}\n")
-    return 0
-
-
-def _chosen(run: Run, name: str | None) -> Profile:
-    profiles = run.workloads
-    if name is None and len(profiles) == 1:
-        return profiles[0]
-    matches = [profile for profile in profiles if name is not None and name in profile.name]
-    exact = [profile for profile in matches if profile.name == name]
-    if exact or len(matches) == 1:
-        return (exact or matches)[0]
-    if not profiles:
-        raise PerfsuiteError(run.problems[0] if run.problems else f"run {run.id} has no workload")
-    names = ", ".join(profile.name for profile in (matches or profiles))
-    if name is None:
-        raise UsageError(f"run {run.id} has {len(profiles)} workloads, choose one with --workload: {names}")
-    what = "names several" if matches else "names none"
-    raise UsageError(f"--workload {name!r} {what} of the workloads of run {run.id}: {names}")
+    return problems_of(loaded)
 
 
 def _save(path: Path, text: str) -> None:

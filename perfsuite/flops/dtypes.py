@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,6 +32,16 @@ _NUMBERS = {
     9: "complex64", 10: "complex128", 11: "bool", 15: "bfloat16", 23: "float8_e5m2", 24: "float8_e4m3fn",
 }  # fmt: skip
 
+#: Roles of the tensors that are multiplied, in the two directions, or hold the sums.
+_ROLES = ("src", "wei", "dst")
+_WHOLE = ("s8", "u8", "s4", "u4", "s32", "s64", "boolean")
+#: ``attr-fpmath:MODE[:APPLY_TO_INT]``: what float32 may be rounded to before it is multiplied.
+_MATH_MODE = re.compile(r"(?:^| )attr-fpmath:(bf16|f16|tf32|any)\b")
+#: Implementations that round: kernels of an instruction set with bfloat16 (or AMX, whose tiles multiply no float32),
+#: and Arm's Compute Library, whose names say no instruction set.  The others take the permission and go on in float32.
+_ROUNDS = re.compile(r"(?:_|:)(?:bf16|amx)(?:_|\+|$)")
+_ARM = re.compile(r"(?:^|[:+_])acl(?:$|[:+])")
+
 _INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
 
 
@@ -45,6 +57,39 @@ def onednn_bytes(dtype: str, elements: int) -> int:
     if dtype not in _BITS:
         raise UnknownError
     return math.ceil(elements * _BITS[dtype] / 8)
+
+
+def compute_dtype(dtypes: str, attributes: str, implementation: str) -> str | None:
+    """The data type, in oneDNN's words, that a primitive multiplies in; None where its tensors' types are not known.
+
+    Of source, weights and destination two are factors, which two depends on the direction, and the third may be wider
+    or narrower: most votes count, and the source's among equals.  float32 is rounded to bfloat16 or another type on
+    the way where the attributes permit it (``attr-fpmath:bf16``) *and* the implementation does it: on a CPU without
+    AMX oneDNN 3.12 runs such a convolution as ``jit:avx512_core``, in float32.
+
+    Args:
+        dtypes: :attr:`perfsuite.records.Primitive.dtypes`, ``"src:f32 wei:f32 dst:f32"``.
+        attributes: as the log has them, ``"attr-scratchpad:user attr-fpmath:bf16"``.
+        implementation: ``"brg_matmul:avx512_core_amx"``.
+    """
+    pairs = [(name, dtype) for name, _, dtype in (word.rpartition(":") for word in dtypes.split())]
+    by_role: dict[str, str] = {}
+    for name, dtype in pairs:
+        if name[:3] in _ROLES and dtype in _BITS:
+            by_role.setdefault(name[:3], dtype)
+    source = by_role.get("src") or next((dtype for _, dtype in pairs if dtype in _BITS), None)
+    if source is None or source in _WHOLE:
+        return source
+    votes = Counter(dtype for dtype in by_role.values() if dtype not in _WHOLE)
+    most = max(votes.values(), default=0)
+    found = source if votes[source] == most or not votes else next(one for one in votes if votes[one] == most)
+    if found != "f32" or "wei" not in by_role:
+        return found
+    permitted = _MATH_MODE.search(attributes)
+    mode = permitted[1] if permitted is not None else None
+    if _ROUNDS.search(implementation) or (mode is not None and _ARM.search(implementation)):
+        return "bf16" if mode in (None, "any") else mode
+    return found
 
 
 def of_number(number: Any) -> str:

@@ -10,8 +10,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from perfsuite.analyse.roofline import Coverage, OperatorPoint, Point, PrimitivePoint, Roofline
-from perfsuite.analyse.tables import short_direction
-from perfsuite.ceilings import FORMAT, Ceiling, Ceilings
+from perfsuite.analyse.tables import recorded, short_direction
+from perfsuite.ceilings import FORMAT, PRODUCTS, Ceiling, Ceilings
 from perfsuite.codec import to_json
 from perfsuite.present.as_json import strict
 from perfsuite.present.cells import MISSING, clean, format_bytes, format_count, format_ns, format_shapes, format_share
@@ -40,15 +40,19 @@ def _significant(value: float | None) -> str:
 def render_ceilings(ceilings: Ceilings, *, width: int, color: bool) -> str:
     """What a machine can do at most."""
     width = max(width, MIN_WIDTH)
-    products = [roof for roof in ceilings.roofs if roof.kind == "matmul"]
-    levels = [roof for roof in ceilings.roofs if roof.kind != "matmul"]
+    products = [roof for roof in ceilings.roofs if roof.kind in PRODUCTS]
+    levels = [roof for roof in ceilings.roofs if roof.kind not in PRODUCTS]
     threads = f"{ceilings.threads} thread{'' if ceilings.threads == 1 else 's'}"
     parts: list[RenderableType] = [
         Text(f"{clean(ceilings.environment.cpu_model or 'unknown CPU')} · {threads}", "bold")
     ]
     env = ceilings.environment
     parts.append(Text(clean(f"measured {ceilings.created} with torch {env.torch or MISSING}")))
-    parts += section("Matrix products: best of several sizes", _roof_columns(products, "Data type", "GFLOP/s"), width)
+    parts += section(
+        "Products: best of several sizes; the faster kind is the peak",
+        _roof_columns(products, "Data type", "GFLOP/s"),
+        width,
+    )
     caption = "Bandwidth: bytes as STREAM counts them, without the lines that writes fetch first"
     parts += section(caption, _roof_columns(levels, "Level", "GB/s"), width)
     parts.append(Text())
@@ -59,8 +63,8 @@ def render_ceilings(ceilings: Ceilings, *, width: int, color: bool) -> str:
 
 
 def _roof_columns(roofs: Sequence[Ceiling], what: str, unit: str) -> list[Column]:
-    names = [roof.name if roof.kind == "matmul" else f"{roof.name} {roof.kind}" for roof in roofs]
-    sizes = [str(roof.size) if roof.kind == "matmul" else format_bytes(roof.size) for roof in roofs]
+    names = [f"{roof.name} {roof.kind}" for roof in roofs]
+    sizes = [str(roof.size) if roof.kind in PRODUCTS else format_bytes(roof.size) for roof in roofs]
     return [
         Column(what, "name", [clean(name) for name in names]),
         Column(unit, "number", [format_rate(roof.best) for roof in roofs]),
@@ -119,6 +123,10 @@ def render_roofline(profile: Profile, found: Roofline, *, primitives: bool, top:
     facts = [fact for fact in (profile.scale, profile.dtype, profile.backend) if fact]
     if facts:
         parts.append(Text(clean(" · ".join(facts))))
+    needed = "primitives" if primitives else "operators"
+    if not recorded(profile, needed):
+        parts += hanging(f"the {needed} pass did not run: record it with pytest --profile-dnn", width)
+        return to_text(parts, width, color)
     if primitives:
         parts += _primitive_part(found, top, width)
         covered = _covered("time in primitives", found.primitive_coverage)
@@ -137,7 +145,9 @@ def _operator_part(found: Roofline, top: int, width: int) -> list[RenderableType
     called = [clean(f"{row.name} {format_shapes(row.shapes)}".rstrip()) for row in rows]
     modules = Column("Module", "path", [clean(row.module or "") for row in rows])
     caption = f"{_top(len(rows), len(found.operators))} operator rows, the longest first"
-    return _part(caption, "Operator", called, [row.point for row in rows], [modules], width)
+    return _part(
+        caption, "Operator", called, [row.point for row in rows], [modules], width, [row.length_ns for row in rows]
+    )
 
 
 def _primitive_part(found: Roofline, top: int, width: int) -> list[RenderableType]:
@@ -145,7 +155,9 @@ def _primitive_part(found: Roofline, top: int, width: int) -> list[RenderableTyp
     names = [clean(f"{row.kind} {short_direction(row.direction)} {row.problem}") for row in rows]
     details = [Column("Implementation", "name", [clean(row.implementation) for row in rows])]
     caption = f"{_top(len(rows), len(found.primitives))} primitive rows, the longest first"
-    return _part(caption, "Primitive", names, [row.point for row in rows], details, width)
+    return _part(
+        caption, "Primitive", names, [row.point for row in rows], details, width, [row.point.time_ns for row in rows]
+    )
 
 
 def _top(shown: int, there: int) -> str:
@@ -153,7 +165,13 @@ def _top(shown: int, there: int) -> str:
 
 
 def _part(
-    caption: str, what: str, names: Sequence[str], points: Sequence[Point], details: Sequence[Column], width: int
+    caption: str,
+    what: str,
+    names: Sequence[str],
+    points: Sequence[Point],
+    details: Sequence[Column],
+    width: int,
+    times_ns: Sequence[float],
 ) -> list[RenderableType]:
     bounds = Column("Bound", "name", [_bound(point) for point in points])
     work = [
@@ -162,7 +180,7 @@ def _part(
         Column("Calls", "number", [format_count(point.count) for point in points]),
     ]
     numbers = [
-        Column("Time", "number", [format_ns(point.time_ns) for point in points]),
+        Column("Time", "number", [format_ns(ns) for ns in times_ns]),
         Column("FLOP/B", "number", [_significant(point.intensity) for point in points]),
         Column("GFLOP/s", "number", [format_rate(point.flop_rate) for point in points]),
         Column("GB/s", "number", [format_rate(point.byte_rate) for point in points]),

@@ -60,7 +60,10 @@ def render_grouped(profile: Profile, by: str, *, top: int, width: int, color: bo
         raise UsageError(f"by {by!r}: expected one of {', '.join(GROUPS)}")
     width = max(width, MIN_WIDTH)
     parts: list[RenderableType] = [*_title(profile)]
-    if by == "operator":
+    needed = "primitives" if by == "primitive" else "operators"
+    if by != "phase" and not tables.recorded(profile, needed):
+        parts += hanging(f"the {needed} pass did not run: record it with pytest --profile-dnn", width)
+    elif by == "operator":
         parts += _operator_part(profile, top, width, phase=True)
     elif by == "primitive":
         parts += _primitive_part(profile, top, width, implementations=True)

@@ -93,7 +93,8 @@ def _tracks(timeline: Timeline) -> dict[int, str]:
 
 
 def _track(span: Span) -> int:
-    return _TRACK_OF.get(span.kind, _OPERATORS + span.thread)
+    # Phases and modules of another thread overlap with those of the stepping one: they stay on their own track.
+    return _OPERATORS + span.thread if span.thread else _TRACK_OF.get(span.kind, _OPERATORS)
 
 
 def _arguments(span: Span) -> dict[str, Any]:

@@ -135,8 +135,19 @@ def _unpacked(file: Path) -> dict[str, Any]:
     return decode(text)
 
 
+#: No time, count or size that was measured is near it; beyond it a number no longer fits a float's exponent at last.
+_LARGEST = 2.0**200
+
+
 def _check_profile(profile: Profile) -> None:
-    """Refuse what decodes but would break every reader: rows that point nowhere, a loop of no calls."""
+    """Refuse what decodes but would break every reader: rows that point nowhere, a loop of no calls, no numbers."""
+    for what in ("operators", "primitives", "python"):
+        for i, row in enumerate(getattr(profile, what)):
+            # A row is flat but for its samples and shapes.
+            if not all(map(_is_sane, vars(row).values())):
+                raise StoreError(f"workload.profile.{what}[{i}]: a number that is not finite, or that nothing can have")
+    if profile.ledger is not None and not all(map(_is_sane, vars(profile.ledger).values())):
+        raise StoreError("workload.profile.ledger: a number that is not finite, or that nothing can have")
     if profile.samples is not None and profile.samples.iterations < 1:
         raise StoreError(f"workload.profile.samples.iterations: {profile.samples.iterations} is not positive")
     for i, operator in enumerate(profile.operators):
@@ -146,3 +157,9 @@ def _check_profile(profile: Profile) -> None:
     for i, primitive in enumerate(profile.primitives):
         if primitive.operator is not None and not 0 <= primitive.operator < len(profile.operators):
             raise StoreError(f"workload.profile.primitives[{i}].operator: no operator {primitive.operator}")
+
+
+def _is_sane(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_sane, value))
+    return not isinstance(value, (int, float)) or -_LARGEST < value < _LARGEST
