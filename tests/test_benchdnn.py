@@ -51,7 +51,7 @@ CASES = {
         "convolution,brg_conv_fwd:avx512_core,forward_training,src:f32::blocked:acdb::f0 wei:f32:a:blocked:Acdb32a::f0 "
         "bia:f32:a:blocked:a::f0 dst:f32::blocked:acdb::f0,attr-scratchpad:user,alg:convolution_direct,"
         "mb4_ic3oc32_ih64oh32kh7sh2dh0ph3_iw64ow32kw7sw2dw0pw3",
-        "--conv --dir=FWD_D --dt=f32:f32:f32 --bia-dt=f32 --alg=direct --stag=acdb --wtag=any --dtag=acdb "
+        "--conv --dir=FWD_B --dt=f32:f32:f32 --alg=direct --stag=acdb --wtag=any --dtag=acdb "
         "--attr-scratchpad=user mb4_ic3oc32_ih64oh32kh7sh2dh0ph3_iw64ow32kw7sw2dw0pw3",
     ),
     "conv grouped, backward by data": (
@@ -287,6 +287,34 @@ CASES = {
 @pytest.mark.parametrize(("record", "line"), CASES.values(), ids=CASES)
 def test_the_command_line_of(record: str, line: str) -> None:
     assert written(record) == line
+
+
+def biased(kind: str, direction: str, types: tuple[str, str, str], extra: str = "") -> list[str]:
+    """What tells benchdnn of the bias, for tensors of these types (weights, bias, the rest)."""
+    wei, bias, rest = types
+    record = (
+        f"{kind},x,{direction},src:{rest}::blocked:ab::f0 wei:{wei}::blocked:ab::f0 bia:{bias}::blocked:a::f0 {extra}"
+        f"dst:{rest}::blocked:ab::f0,,alg:{kind}_direct,mb4ic16oc8"
+    )
+    return [word for word in written(record).split() if word.startswith(("--dir", "--bia"))]
+
+
+@pytest.mark.parametrize("kind", ["convolution", "deconvolution", "inner_product"])
+def test_a_bias_is_written_so_that_most_versions_run_it(kind: str) -> None:
+    float32 = ("f32", "f32", "f32")
+    assert biased(kind, "forward_training", float32) == ["--dir=FWD_B"]
+    assert biased(kind, "backward_weights", float32) == ["--dir=BWD_WB"]
+    assert biased(kind, "forward_training", ("s8", "f32", "u8")) == ["--dir=FWD_B"]
+    # FWD_B would mean another prop_kind, or before 3.8 another type.
+    assert biased(kind, "forward_inference", float32) == ["--dir=FWD_I", "--bia-dt=f32"]
+    assert biased(kind, "forward_training", ("bf16", "f32", "bf16")) == ["--dir=FWD_D", "--bia-dt=f32"]
+    assert biased(kind, "forward_training", ("bf16", "bf16", "bf16")) == ["--dir=FWD_D", "--bia-dt=bf16"]
+    assert biased(kind, "backward_weights", ("f64", "f32", "f64")) == ["--dir=BWD_W", "--bia-dt=f32"]
+
+
+def test_a_bias_is_not_passed_on_to_a_depthwise_post_op() -> None:
+    fused = "src_fused:f32::blocked:ab::f0 "
+    assert biased("convolution", "forward_training", ("f32", "f32", "f32"), fused) == ["--dir=FWD_D", "--bia-dt=f32"]
 
 
 def test_every_line_resets_what_the_one_before_it_set() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfsuite.onednn import Rejected, Tally, VerboseParser, tally
+from perfsuite.onednn import Execution, Rejected, Tally, VerboseParser, tally
 from perfsuite.onednn.reader import CUT_OFF
 from tests.verbose_text import LOGS, RECORD
 
@@ -146,6 +146,42 @@ def test_records_side_by_side_are_read_where_their_times_have_an_end() -> None:
     assert counts(read(f"{CONVOLUTION[:-3]}{RECORD}\n")) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("time", ["0.258789", "0.0529785", "12.3457", "123456", "1e-05", "1.23457e+06", "0.000244141"])
+@pytest.mark.parametrize("behind", ["", "\n", "\n5", "\ne-05\n"])
+def test_a_whole_time_ends_where_another_record_follows_at_once(time: str, behind: str) -> None:
+    for record, other in ((RECORD, CONVOLUTION), (GRAPH, RECORD), (RECORD, RECORD)):
+        found = read(f"{record.rpartition(',')[0]},{time}{other}{behind}")
+        assert (found.executions + found.graph_executions, found.recovered, found.rejected) == (2, 2, 0)
+        rest = float(other.rpartition(",")[2])
+        assert found.time_ms + found.graph_time_ms == pytest.approx(float(time) + rest, rel=1e-12)
+
+
+@pytest.mark.parametrize("time", ["0.25", "0.25878", "0", "1.25879", "1e-0", "0.2587891", "0.258780", "1.25879E-05"])
+def test_a_time_that_may_not_be_whole_is_cut_off_by_a_record(time: str) -> None:
+    found = read(f"{RECORD[:-4]}{time}{CONVOLUTION}\n")
+    assert counts(found) == (1, 1, 1)
+    assert found.rejects == (Rejected(1, CUT_OFF, f"{RECORD[:-4]}{time}"),)
+
+
+def test_the_end_of_a_long_line_in_pieces_is_not_taken_for_that_of_a_time() -> None:
+    start = RECORD.removesuffix("8x4,0.25")
+    # Without a marker in it a piece has this many bytes.
+    piece = (1 << 20) - len("onednn_graph_verbose,")
+    record = f"{start}{'8' * (piece - len(start) - len(',0.258789'))},0.258789"
+    assert len(record) == piece
+    assert counts(read(f"{record}5{'x' * 100}\n")) == (0, 0, 1)
+    many = f"{RECORD[:-4]}0.258789" * 20_000
+    assert counts(read(f"{many}\n")) == (20_000, 20_000, 0)
+
+
+def test_of_a_rejected_record_its_end_is_kept() -> None:
+    long = CONVOLUTION.replace("mb4", f"mb{'4' * 300}")
+    (reject,) = read(f"{long[:-3]}{RECORD}\n").rejects
+    assert reject == Rejected(1, CUT_OFF, f"…{long[-202:-3]}")
+    (reject,) = read(f"{long[:-8]}soon \0\r\n").rejects
+    assert reject.text == f"…{long[-203:-8]}soon"
+
+
 def test_a_header_is_learnt_once_also_where_it_is_cut() -> None:
     info = "onednn_verbose,v1,info,oneDNN v3.12.0 (commit 80afa710)"
     found = read(f"{info[:30]}{RECORD}\n{info[30:]}\n{info}\n{info}\n{RECORD}\n")
@@ -172,6 +208,41 @@ SHORT = (
 )
 
 REST = "implementation,prop_kind,memory_descriptors,attributes,auxiliary,problem_desc,exec_time"
+
+
+@pytest.mark.parametrize("stamp", ["", "1795228878423.041992,"])
+@pytest.mark.parametrize("handed_over", [False, True])
+def test_records_of_an_unknown_version_are_read_and_counted(stamp: str, handed_over: bool) -> None:
+    new = [record.replace("v1,", f"v2,{stamp}") for record in (RECORD, CONVOLUTION, GRAPH)]
+    lines = [*new, RECORD, new[0].replace("v2", "v07")] * 5
+    header = "onednn_verbose,v2,info,oneDNN v4.0.0 (commit 0)\nonednn_verbose,v2,primitive,create:cache_hit,x,0.5"
+    half = f"{new[1][:90]}{RECORD}\n{new[1][90:]}\n{new[1]}{RECORD}\n{RECORD[:-4]}0.258789{new[1]}"
+    handed: list[Execution] = []
+    text = "\n".join([header, *lines, half, *lines])
+    found = tally([text.encode()], handed.append if handed_over else None)
+    assert found.unknown_formats == {"v07": 10, "v2": 33}
+    assert (found.executions, found.graph_executions, found.recovered, found.rejected) == (46, 10, 6, 0)
+    assert found.marked == text.count("_verbose,")
+    assert len(handed) == 46 * handed_over
+    assert {row.kind for row in found.primitives} == {"reorder", "convolution"}
+    assert len(found.primitives) == 2
+
+
+def test_a_record_of_an_unknown_version_that_does_not_fit_says_so() -> None:
+    found = read(f"{RECORD.replace('v1', 'v2').replace('exec,', 'exec,0,')}\n{RECORD[:-4].replace('v1', 'v2')}soon\n")
+    assert [reject.reason for reject in found.rejects] == [
+        "11 columns where 10 are expected, in format v2, which is not known",
+        "'soon' is not a time in milliseconds, in format v2, which is not known",
+    ]
+    assert found.unknown_formats == {}
+    assert read(f"{RECORD}\n{CONVOLUTION_0},0.5\n").unknown_formats == {}
+
+
+def test_any_number_of_unknown_versions_is_counted() -> None:
+    lines = [f"{RECORD.replace('v1', f'v{2 + n}')}\n" for n in range(300)]
+    found = read("".join(lines * 2))
+    assert sum(found.unknown_formats.values()) == found.executions == 600
+    assert len(found.unknown_formats) == 101
 
 
 def test_each_marker_and_version_has_columns_of_its_own() -> None:
@@ -208,6 +279,50 @@ def test_a_later_template_gives_the_same_columns_another_meaning() -> None:
 def test_a_newer_record_that_ends_too_early_does_not_pass_for_an_old_one(marker: str, cut: str) -> None:
     found = read(f"{marker},exec,cpu,reorder,jit:uni,undef,src_f32::blocked:a:f0,,{cut},32\n")
     assert found.rejects == (Rejected(1, "9 columns where 10 are expected", found.rejects[0].text),)
+
+
+CONVOLUTION_0 = (
+    "mkldnn_verbose,exec,convolution,gemm:blas,forward_training,fsrc:nchw fwei:oihw fbia:undef fdst:nchw,"
+    "alg:convolution_direct,mb48_ic3oc64_ih224oh112kh7sh2dh0ph3"
+)
+RELU_0 = "mkldnn_verbose,exec,eltwise,jit:avx2,forward_training,fdata:x fdiff:undef,alg:eltwise_relu,32"
+REORDER_0 = "mkldnn_verbose,exec,reorder,jit:uni,undef,in:f32_nchw out:f32_nChw16c,num:1,2x16x7x7"
+REORDER_1 = "dnnl_verbose,exec,cpu,reorder,jit:uni,undef,src_f32::blocked:ab:f0 dst_f32::blocked:ba:f0,num:1,8x4"
+PRODUCT_1 = "dnnl_verbose,exec,cpu,inner_product,x,forward_training,src_f32::blocked:ab:f0,,mb4ic16oc8"
+CONCAT_1 = "dnnl_verbose,exec,cpu,concat,x,undef,src_f32::blocked:ab:f0 dst_f32::blocked:ab:f0,axis:1,8x4:8x2"
+RELU_2 = "dnnl_verbose,exec,cpu,eltwise,x,forward_training,data_f32::blocked:a:f0,,alg:eltwise_relu alpha:0,32"
+SDPA_3 = "onednn_verbose,v1,primitive,exec,gpu,sdpa,x,undef,q:f16::blocked:ab::f0,,,query:f16:1x2,key:f16:2x1"
+PARTITION_3 = "onednn_graph_verbose,exec,cpu,1,sdp,a;b,,in0_f32 out0_f32,fpm:strict,dnnl_backend"
+UNKNOWN_0 = "mkldnn_verbose,exec,warp,x,undef,fsrc:nc fdst:nc,,7"
+OLD = [
+    CONVOLUTION_0, RELU_0, REORDER_0, REORDER_1, PRODUCT_1, CONCAT_1, RELU_2, SDPA_3, PARTITION_3, UNKNOWN_0,
+    RECORD.rpartition(",")[0],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("record", OLD)
+@pytest.mark.parametrize("time", ["9,4747", "0,0529785", "9,5e-05", "4747,25"])
+def test_a_decimal_comma_does_not_make_a_record_pass_for_one_of_another_version(record: str, time: str) -> None:
+    found = read(f"{record},{time.replace(',', '.')}\n{record},{time}\n{record},12\n")
+    assert (found.executions + found.graph_executions, found.rejected) == (2, 1)
+    assert len(found.primitives) + len(found.graphs) == 1
+    assert f"decimal comma, {time}" in found.rejects[0].reason
+    assert found.rejects[0].line == 2
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        CONVOLUTION_0.replace("forward_training", "sideways"),
+        CONVOLUTION_0.replace("mb48_ic3oc64_ih224oh112kh7sh2dh0ph3", "9"),
+        REORDER_0.replace("in:f32_nchw out:f32_nChw16c", ""),
+        REORDER_1.replace("undef", "jit:uni"),
+    ],
+)
+def test_old_columns_that_make_no_sense_are_rejected(record: str) -> None:
+    found = read(f"{record},0.5\n")
+    assert (found.executions, found.rejected) == (0, 1)
+    assert "columns where 10 are expected" in found.rejects[0].reason
 
 
 def test_every_record_of_every_sample_is_read_behind_a_prefix() -> None:

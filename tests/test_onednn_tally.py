@@ -50,6 +50,7 @@ def check(data: bytes, found: Tally) -> None:
     assert [(r.line, r.reason) for r in found.rejects] == parser.rejected
     assert found.rejected == len(parser.rejected)
     assert Counter(found.ignored) == parser.ignored + Counter(info=len(parser.header))
+    assert found.unknown_formats == parser.unknown_formats
     assert found.lines == parser.lines
     accounted = found.executions + found.graph_executions + found.rejected + sum(found.ignored.values())
     assert found.marked == accounted == markers(data)
@@ -175,6 +176,64 @@ def test_every_execution_is_handed_over_in_order(seed: int, lines: int) -> None:
     assert got == one_by_one(data)[1]
 
 
+def line_after_line(data: bytes) -> Tally:
+    """``data`` read with no line remembered."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory.Memory, "take", lambda _, lines: next(lines, None))
+        return tally([data])
+
+
+@given(seeds, st.integers(1, 30), st.integers(80, 500), st.booleans())
+def test_remembering_lines_changes_nothing(seed: int, lines: int, longest: int, handed_over: bool) -> None:
+    data = spoilt(random.Random(seed), lines)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log, "LONGEST_LINE", longest)
+        patch.setattr(log, "_CHUNK", longest // 2)
+        got: list[Execution] = []
+        assert tally([data], got.append if handed_over else None) == line_after_line(data)
+
+
+@pytest.mark.parametrize("times", [(b"0.25", b"0.5"), (b"0.2", b"5"), (b"0.25 ", b"0.5")])
+def test_a_known_record_at_the_end_of_a_piece_is_read_as_any_other(times: tuple[bytes, bytes]) -> None:
+    record = RECORD.removesuffix("0.25").encode()
+    first, second = times
+    # The line is cut before its last marker, so a piece ends with a record that is known by then.
+    glued = record + first + record + b"0.125" + b"x" * ((1 << 20) - 3 * len(record)) + record + second
+    data = (RECORD.encode() + b"\n") * 3 + glued + record + b"1" + b"y" * (1 << 20) + b"\n" + RECORD.encode() + b"\n"
+    found = tally([data])
+    assert found == line_after_line(data)
+    assert found.lines == 5
+    pieces = list(log.blocks([(RECORD.encode() + b"\n") * 3, record + first + record + b"0" * (1 << 20)]))
+    assert any(block.goes_on and block.lines == [record + first] for block in pieces)
+    data = (RECORD.encode() + b"\n") * 3 + record + first + record + b"0" * (1 << 20) + b"\n"
+    assert tally([data]) == line_after_line(data)
+    assert tally([data]).recovered == tally([data]).executions - 3 == first.endswith(b" ")
+
+
+@pytest.mark.parametrize("stamp", ["", "1795228878423.041992,", "1795228878423.5,"])
+def test_executions_that_are_remembered_are_handed_over_with_their_own_time_and_start(stamp: str) -> None:
+    record = f"onednn_verbose,v1,{stamp}primitive,{REORDER}"
+    lines = [record[:-4].replace("423.", f"{n:03}.") + f"{n}\n" for n in range(1, 100)]
+    got: list[Execution] = []
+    tally(["".join(lines).encode()], got.append)
+    assert [execution.time_ns for execution in got] == [n * 1e6 for n in range(1, 100)]
+    assert got == one_by_one("".join(lines).encode())[1]
+    assert (got[0].start_ns is None) == (not stamp)
+
+
+def test_an_error_of_the_callback_is_not_taken_for_a_time_that_is_none() -> None:
+    calls = []
+
+    def fails_later(execution: Execution) -> None:
+        calls.append(execution)
+        if len(calls) == 3:
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        tally([f"{RECORD}\n".encode() * 5], fails_later)
+    assert len(calls) == 3
+
+
 def test_little_memory_gives_the_same_sums(monkeypatch: pytest.MonkeyPatch) -> None:
     data = b"".join(path.read_bytes() for path in LOGS) * 2
     whole = tally([data])
@@ -199,6 +258,51 @@ def test_timestamps_of_any_length(stamp: str) -> None:
     found = tally([data])
     check(data, found)
     assert (found.executions, len(found.primitives), found.time_ms) == (3, 1, 0.75)
+
+
+# --- the end of a log ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("time", "cut"),
+    [
+        ("1", True),
+        ("12.34", True),
+        ("0.25", True),
+        ("0", True),
+        ("1.", True),
+        ("1e-0", True),
+        ("1.23457", True),  # e-05 may follow
+        ("12.3457", False),
+        ("0.0529785", False),
+        ("123456", False),
+        ("1e-05", False),
+        ("0.25\r", False),
+        ("0.25 ", False),
+        ("0.25Epoch 2", False),
+        ("0.25loss,0.5", False),
+        ("nan", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("before", ["", f"{RECORD}\n" * 3], ids=["new", "known"])
+def test_a_last_time_that_may_be_cut_is_told(before: str, time: str, cut: bool) -> None:
+    text = f"{before}{RECORD.removesuffix('0.25')}{time}"
+    found = tally([text.encode()])
+    assert found.unterminated is cut
+    ended = tally([f"{text}\n".encode()])
+    assert not ended.unterminated
+    assert dataclasses.replace(found, unterminated=False) == ended
+    assert tally([text.encode()], lambda _: None).unterminated is cut
+
+
+def test_a_log_that_ends_in_something_else_is_not_cut() -> None:
+    for end in ("", "Epoch 2", "onednn_verbose,v1,primitive,create:cache_hit,x,0.2", f"{RECORD}\nEpoch 2"):
+        assert not tally([f"{RECORD}\n{end}".encode()]).unterminated
+    half = len(RECORD) - 2
+    assert tally([f"{RECORD[:half]}{RECORD}\n{RECORD[half:]}".encode()]).unterminated
+    partition = "onednn_graph_verbose,exec,cpu,1,sdp,a;b,,in0 out0,fpm:strict,dnnl,0.5"
+    assert tally([partition.encode()]).unterminated
 
 
 # --- sums --------------------------------------------------------------------------------------------

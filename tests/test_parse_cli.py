@@ -160,6 +160,67 @@ def test_rejects_are_shown_and_named_on_stderr(broken: Path) -> None:
     assert "line 5" in result.stderr
 
 
+def test_one_reject_is_one_record(tmp_path: Path) -> None:
+    path = tmp_path / "run.log"
+    path.write_text(RELU.format(ms=1.5) + BROKEN)
+    assert "1 record of oneDNN could not be read and counts nowhere; " in invoke(path).stderr
+    path.write_text(RELU.format(ms=1.5) + BROKEN * 2)
+    assert "2 records of oneDNN could not be read and count nowhere; " in invoke(path).stderr
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_of_a_reject_the_whole_reason_and_the_end_of_the_record_are_shown(tmp_path: Path, width: int) -> None:
+    path = tmp_path / "run.log"
+    comma = "onednn_verbose,v1,primitive,exec,extra," + RELU.partition("exec,")[2].format(ms="9,4747")
+    path.write_text(RELU.format(ms="soon") + RELU.format(ms="0.25").strip() + RELU.format(ms=1) + comma)
+    found = read(path)
+    text = render_log(found, top=1, width=width, color=False)
+    table = text[text.index("Rejected: the first 3 of 3") :]
+    words = " ".join(table.split())
+    assert max(map(len, table.splitlines())) <= width
+    for reject, end in zip(found.rejects, ("2x16x14x14,soon", "2x16x14x14,0.25", "2x16x14x14,9,4747"), strict=True):
+        assert reject.reason in words
+        assert any(line.endswith(end) for line in table.splitlines())
+
+
+def test_a_reason_in_wide_characters_is_not_cut(tmp_path: Path) -> None:
+    path = tmp_path / "run.log"
+    path.write_text(RELU.format(ms="時" * 40))
+    text = render_log(read(path), top=1, width=60, color=False)
+    table = text[text.index("Rejected") :].partition("milliseconds")[0]
+    assert table.count("時") == 40
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--csv",), ("--by", "kind"), ("--benchdnn", "-")])
+def test_a_format_that_is_not_known_is_said(log: Path, options: tuple[str, ...]) -> None:
+    assert "does not know" not in invoke(log, *options).stderr
+    log.write_text(log.read_text() + RELU.format(ms=1).replace("v1", "v2") * 12 + GRAPH.replace("v1", "v3"))
+    result = invoke(log, "--strict", *options)
+    said = "12 records of format v2, 1 of v3, which this version of perfsuite does not know; read as v1"
+    assert result.exit_code == 0
+    assert result.stderr == f"perfsuite: warning: {log}: {said}\n"
+    if "--json" in options:
+        totals = json.loads(result.stdout)["totals"]
+        assert (totals["unknown_formats"], totals["executions"]) == ({"v2": 12, "v3": 1}, 14)
+    elif options in ((), ("--by", "kind")):
+        assert said in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--csv",), ("--by", "kind"), ("--benchdnn", "-")])
+def test_a_last_time_that_may_be_cut_is_said(tmp_path: Path, options: tuple[str, ...]) -> None:
+    path = tmp_path / "run.log"
+    for ms, end, cut in (("12.3457", "\n", False), ("1", "", True), ("1", "\n", False), ("12.3457", "", False)):
+        path.write_text(RELU.format(ms="12.3457") + RELU.format(ms=ms).removesuffix("\n") + end)
+        result = invoke(path, "--strict", *options)
+        assert result.exit_code == 0
+        assert ("ends without a line feed" in result.stderr) is cut
+        assert result.stderr.count("\n") == cut
+        if "--json" in options:
+            assert json.loads(result.stdout)["totals"]["unterminated"] is cut
+        elif options in ((), ("--by", "kind")):
+            assert ("ends without a line feed" in result.stdout) is cut
+
+
 @pytest.mark.parametrize("options", [(), ("--json",), ("--csv",), ("--by", "kind"), ("--benchdnn", "-")])
 def test_strict_exits_2_whatever_the_output(broken: Path, log: Path, options: tuple[str, ...]) -> None:
     result = invoke(broken, "--strict", *options)

@@ -27,6 +27,8 @@ STRANGE = tuple(
         "onednn_graph_verbose,exec,cpu,100002,sdp,a;b,,in0_f32:0:strided:variable:2x3 out0_f32:1,fpm:strict,dnnl,0.5",
         "onednn_graph_verbose,compile:cache_hit,cpu,100002,sdp,a;b,,in0,fpm:strict,dnnl,0.5",
         f"{RECORD[:-4]}far,0.25",
+        RECORD.replace("v1", "v2"),
+        f"onednn_verbose,v3,1795228878423.041992,primitive,{REORDER[:-4]}0.258789",
         "onednn_verbose,v1,primitive,exec:external,CpuIm2ColKernel,0.5",
         "onednn_verbose,v1,common,warning,no device",
     ]

@@ -11,6 +11,7 @@ from perfsuite.benchdnn import attributes, drivers, products
 from perfsuite.benchdnn.call import Call
 from perfsuite.benchdnn.tensors import CannotWrite
 from perfsuite.onednn import OTHERS, Distinct
+from perfsuite.onednn.meaning import WITH_LETTERS
 
 #: Kind of primitive → (driver, what writes its options).
 _DRIVERS: dict[str, tuple[str, Callable[[Call], list[str]]]] = {
@@ -38,11 +39,6 @@ _DRIVERS: dict[str, tuple[str, Callable[[Call], list[str]]]] = {
     "softmax": ("softmax", drivers.softmax),
     "sum": ("sum", drivers.sum_),
 }
-#: Their problems read ``mb2ic16ih14iw14``, those of the others ``2x16x14x14``.
-_WITH_LETTERS = {
-    "batch_normalization", "convolution", "deconvolution", "group_normalization", "inner_product", "lrn", "pooling",
-    "resampling", "rnn",
-}  # fmt: skip
 #: A log is not to be trusted: no problem may look like an option, no value like two, no text like shell syntax.
 _DIMENSIONS = re.compile(r"\d+(?:x\d+)*(?::\d+(?:x\d+)*)*")
 _LETTERS = re.compile(r"(?:[a-z]+\d+(?:\.\d+)?(?:e-\d+)?_?)+")
@@ -107,7 +103,7 @@ def _problem(primitive: Distinct) -> str:
         problem = ":".join(problem.split(":")[:2])
     if "*" in problem:
         raise CannotWrite("a dimension is not known before execution")
-    pattern = _LETTERS if primitive.kind in _WITH_LETTERS else _DIMENSIONS
+    pattern = _LETTERS if primitive.kind in WITH_LETTERS else _DIMENSIONS
     if not pattern.fullmatch(problem):
         raise CannotWrite(f"{problem[:60]!r} cannot be a problem")
     return problem

@@ -21,6 +21,9 @@ _RNN_DIRECTIONS = {
 }
 _RNN_ACTIVATIONS = {"eltwise_relu": "RELU", "eltwise_logistic": "LOGISTIC", "eltwise_tanh": "TANH"}
 
+#: Directions that say that there is a bias.
+_WITH_BIAS = {"FWD_D": "FWD_B", "BWD_W": "BWD_WB"}
+
 
 def weights_tag(tensor: Tensor) -> str:
     """The layout asked for.  One that holds compensation is oneDNN's own choice: benchdnn cannot ask for it."""
@@ -60,8 +63,15 @@ def inner_product(call: Call) -> list[str]:
 
 def _weighted(call: Call, src: Tensor, wei: Tensor, dst: Tensor) -> list[str]:
     types = f"--dt={dtype(src)}:{dtype(wei)}:{dtype(dst)}"
-    bias = call.find("bia")
-    return [f"--dir={call.direction}", types, *([f"--bia-dt={dtype(bias)}"] if bias else [])]
+    bias, direction = call.find("bia"), call.direction
+    if bias is None:
+        return [f"--dir={direction}", types]
+    # --bia-dt came with 3.8.  A direction with a bias is older; before 3.8 it was of the type of the weights, or of
+    # f32 where these are integers, and a depthwise post-op got one, too.
+    usual = dtype(bias) == "f32" and dtype(wei) in ("f32", "s8", "u8") and not call.find("src_fused")
+    if usual and direction in _WITH_BIAS:
+        return [f"--dir={_WITH_BIAS[direction]}", types]
+    return [f"--dir={direction}", types, f"--bia-dt={dtype(bias)}"]
 
 
 def matmul(call: Call) -> list[str]:

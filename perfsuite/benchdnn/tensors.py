@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from perfsuite.errors import PerfsuiteError
+from perfsuite.onednn.descriptors import Descriptor, descriptor
 
 #: Names of the time before 1.0, by those that came after.
-_RENAMED = {"in": "src", "out": "dst", "fsrc": "src", "fwei": "wei", "fbia": "bia", "fdst": "dst", "fdata": "data"}
-_DTYPE = r"(?:bf16|f16|f32|f64|f8_e5m2|f8_e4m3|e8m0|f4_e2m1|f4_e3m0|s64|s32|s8|u8|s4|u4|boolean|undef)"
-_JOINED = re.compile(rf"(.+?)_({_DTYPE})")
-_DTYPE_AND_TAG = re.compile(rf"({_DTYPE})_(\w+)")
+_RENAMED = {"in": "src", "out": "dst"}
 _STRIDES = re.compile(r"-?\d+(?:x-?\d+)*")
 _FLAG = re.compile(r"f(\d+)(?:_mask(\d+))?")
 
@@ -27,9 +25,8 @@ class Tensor:
 
     name: str
     dtype: str
-    #: ``a``: the layout was left to oneDNN; ``p``: padded; ``o``, ``0``: an offset.
+    #: ``properties`` and ``kind`` as in :class:`perfsuite.onednn.descriptors.Descriptor`.
     properties: str
-    #: ``blocked``, ``sparse``, ``opaque``, ``wino``, ``rnn_packed`` …
     kind: str
     tag: str
     #: Where they are not those of the dense layout: ``100x10x1``.
@@ -63,45 +60,26 @@ class Tensor:
 
 @lru_cache(maxsize=4096)
 def tensors(descriptors: str) -> tuple[Tensor, ...]:
-    """All tensors of the column in the log's order, absent ones too.
-
-    Three spellings are understood: ``src:f32:a:blocked:acdb::f0`` (3.x), ``src_f32::blocked:acdb:f0`` (1.x, 2.x)
-    and ``in:f32_nchw`` (0.x).
-    """
-    return tuple(map(_tensor, descriptors.split()))
+    """All tensors of the column in the log's order, absent ones too."""
+    return tuple(_tensor(descriptor(text)) for text in descriptors.split())
 
 
-def _tensor(text: str) -> Tensor:
-    fields = text.split(":")
-    joined = _JOINED.fullmatch(fields[0])
-    if joined and len(fields) > 2:
-        fields[0:1] = joined.groups()
-    elif len(fields) <= 2:
-        return _oldest(fields)
-    name, dtype, properties, *layout = [*fields, "", "", ""][: max(len(fields), 5)]
-    kind, tag, *rest = [*layout, "", ""][: max(len(layout), 2)]
-    strides = next((part for part in rest[:1] if _STRIDES.fullmatch(part)), "")
-    flag = next((match for match in map(_FLAG.fullmatch, rest) if match), None)
+def _tensor(read: Descriptor) -> Tensor:
+    strides = next((part for part in read.rest[:1] if _STRIDES.fullmatch(part)), "")
+    flag = next((match for match in map(_FLAG.fullmatch, read.rest) if match), None)
     return Tensor(
-        name,
-        dtype,
-        properties,
-        kind,
-        tag,
+        _RENAMED.get(read.name, read.name),
+        read.dtype,
+        read.properties,
+        read.kind,
+        read.tag,
         strides,
-        _compensation(rest),
+        _compensation(read.rest),
         mask=(flag[2] or "") if flag else "",
     )
 
 
-def _oldest(fields: list[str]) -> Tensor:
-    tag = fields[1] if len(fields) == 2 else ""
-    typed = _DTYPE_AND_TAG.fullmatch(tag)
-    dtype, tag = typed.groups() if typed else ("", tag)
-    return Tensor(_RENAMED.get(fields[0], fields[0]), dtype, "", "undef" if tag == "undef" else "blocked", tag)
-
-
-def _compensation(rest: list[str]) -> tuple[tuple[str, str], ...]:
+def _compensation(rest: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     found = []
     for part in rest:
         if part.startswith("s8m") and part[3:].isdigit():

@@ -39,6 +39,8 @@ class Block:
     lines: list[bytes]
     #: The last of them goes on in the next block: it is longer than LONGEST_LINE.
     goes_on: bool = False
+    #: The last of them is the log's last and has no line feed.
+    unterminated: bool = False
     #: Why the log cannot be read beyond the last line, which is incomplete; None if it can.
     broken: str | None = None
 
@@ -52,6 +54,8 @@ def open_log(path: Path | Literal["-"]) -> BinaryIO:
     """
     where = "standard input" if path == "-" else str(path)
     try:
+        if path == "-" and sys.stdin is None:
+            raise UsageError("-: standard input is closed")
         opened = sys.stdin.buffer if path == "-" else path.open("rb", buffering=_CHUNK)
         try:
             return _text(_peekable(opened), where)
@@ -131,7 +135,7 @@ def blocks(stream: BinaryIO | Iterable[bytes]) -> Iterator[Block]:
     if rest or broken:
         lines.append(rest)
     if lines:
-        yield Block(lines, broken=broken)
+        yield Block(lines, unterminated=bool(rest), broken=broken)
 
 
 def _chunks(stream: BinaryIO | Iterable[bytes]) -> Iterator[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from perfsuite.onednn.descriptors import tensors
@@ -73,11 +73,26 @@ _OLD_CALLS = (
     tuple(column for column in CALL_COLUMNS if column != "attributes"),
     tuple(column for column in CALL_COLUMNS if column not in ("attributes", "engine")),
 )
+#: A record of a marker that all of them had, where the log names no columns, may be written in any of these.
+_UNNAMED = (CALL_COLUMNS, *_OLD_CALLS)
 _OLD_PARTITIONS = (tuple(column for column in PARTITION_COLUMNS if column != "implementation"),)
 _NEEDED = {
     False: frozenset(("operation", "primitive", "prop_kind", "memory_descriptors", "problem_desc", "exec_time")),
     True: frozenset(("operation", "partition_kind", "op_names", "exec_time")),
 }
+_PROP_KINDS = frozenset(
+    ("undef", "forward", "forward_training", "forward_inference", "forward_scoring", "backward", "backward_data",
+     "backward_weights", "backward_bias")
+)  # fmt: skip
+#: Kinds whose problem reads ``mb2ic16ih14iw14``; that of the others reads ``2x16x14x14``.
+WITH_LETTERS = frozenset(
+    ("batch_normalization", "convolution", "deconvolution", "group_normalization", "inner_product", "lrn", "pooling",
+     "resampling", "rnn")
+)  # fmt: skip
+#: What no auxiliary values look like: they read ``alg:eltwise_relu alpha:0``.
+_SHAPE = re.compile(r"[\dx:]+|[^:]+", re.ASCII)
+#: What printf makes of a time where the decimal point is a comma.
+_DECIMAL_COMMA = re.compile(r"\d+,\d+(?:e[+-]\d+)?", re.ASCII)
 #: The only primitive whose problem is written with commas of its own.
 _COMMAS_IN_PROBLEM = frozenset(("sdpa",))
 
@@ -116,7 +131,7 @@ class Columns:
         if graph:
             return (PARTITION_COLUMNS, *_OLD_PARTITIONS)
         old = not marker.startswith("onednn") and ",v" not in marker
-        return (CALL_COLUMNS, *_OLD_CALLS) if old else (CALL_COLUMNS,)
+        return _UNNAMED if old else (CALL_COLUMNS,)
 
 
 def is_graph(marker: str, component: str) -> bool:
@@ -130,7 +145,10 @@ def component_and_operation(fields: list[str]) -> tuple[str, int]:
 
 
 def meaning_of(marker: str, fields: list[str], columns: Columns) -> Meaning:
-    """What the columns ``fields`` of a record behind ``marker`` mean; the last one, the time, is not looked at."""
+    """What the columns ``fields`` of a record behind ``marker`` mean.
+
+    The last one, the time, is looked at only for the reason why a record is none.
+    """
     component, at = component_and_operation(fields)
     operation = fields[at] if at < len(fields) else ""
     graph = is_graph(marker, component)
@@ -144,15 +162,19 @@ def meaning_of(marker: str, fields: list[str], columns: Columns) -> Meaning:
 def _execution(fields: list[str], templates: Sequence[tuple[str, ...]], graph: bool) -> Meaning:
     template = next((columns for columns in templates if len(columns) == len(fields)), templates[0])
     surplus = len(fields) - len(template)
-    if surplus > 0 and not graph and _COMMAS_IN_PROBLEM.intersection(fields[1:3]):
+    if surplus > 0 and not graph and _COMMAS_IN_PROBLEM.intersection(fields[1:3]) and not fields[-2].isdecimal():
         at = template.index("problem_desc")
         fields = [*fields[:at], ",".join(fields[at : at + surplus + 1]), *fields[at + surplus + 1 :]]
     if len(fields) != len(template):
-        return Malformed(f"{len(fields)} columns where {len(template)} are expected")
+        return _other_columns(fields, templates, len(template))
     value = dict(zip(template, fields, strict=True))
     if template in _OLD_CALLS and (not value["problem_desc"] or value["problem_desc"].startswith("alg:")):
         # A newer record that ends too early: where a 1-D problem ends it, that would pass for the time.
-        return Malformed(f"{len(fields)} columns where {len(CALL_COLUMNS)} are expected")
+        return _other_columns(fields, templates, len(CALL_COLUMNS))
+    if templates == _UNNAMED and not _makes_sense(value):
+        return _other_columns(fields, templates, len(CALL_COLUMNS))
+    if graph and value.get("backend", "").isdecimal():
+        return _other_columns(fields, templates, len(PARTITION_COLUMNS))
     if graph:
         return Partition(*(value.get(column, "") for column in Partition._fields))
     dtypes, layouts = tensors(value["memory_descriptors"])
@@ -168,3 +190,23 @@ def _execution(fields: list[str], templates: Sequence[tuple[str, ...]], graph: b
         engine=value.get("engine", "cpu"),
         descriptors=value["memory_descriptors"],
     )
+
+
+def _makes_sense(value: Mapping[str, str]) -> bool:
+    """Whether columns that only their number chose hold what their names say, so far as every version has it.
+
+    A comma too many or too few makes a record of one version look like one of another.
+    """
+    problem, auxiliary = value["problem_desc"], value["auxiliary"]
+    if problem.isdecimal() and (value["primitive"] in WITH_LETTERS or _SHAPE.fullmatch(auxiliary)):
+        return False
+    if "attributes" in value:
+        return True
+    return value["prop_kind"] in _PROP_KINDS and tensors(value["memory_descriptors"])[1] != ""
+
+
+def _other_columns(fields: Sequence[str], templates: Sequence[Sequence[str]], expected: int) -> Malformed:
+    time = ",".join(fields[-2:])
+    if _DECIMAL_COMMA.fullmatch(time) and any(len(columns) < len(fields) for columns in templates):
+        return Malformed(f"its time seems to have a decimal comma, {time[:40]}; run the program with LC_ALL=C")
+    return Malformed(f"{len(fields)} columns where {expected} are expected")

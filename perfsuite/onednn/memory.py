@@ -72,9 +72,10 @@ class Memory:
             add = executions.get(before)
             if add is not None:
                 try:
-                    add(times[time])
+                    time_fs = times[time]
                 except KeyError:
                     return line
+                add(time_fs)
             elif before in others:
                 others[before].count += 1
             else:
@@ -101,17 +102,26 @@ class Memory:
             add = executions.get(before)
             if add is not None:
                 try:
-                    add(times[time])
+                    time_fs = times[time]
                 except KeyError:
                     return line
+                add(time_fs)
             elif before in others:
                 others[before].count += 1
             else:
                 return line
         return None
 
-    def remember(self, line: bytes, one: Sum, found: Found) -> None:
-        """From now on a line that differs from ``line`` in time and timestamp only is added to ``one``."""
+    def start_ns(self, line: bytes) -> int | None:
+        """The timestamp of a line that :meth:`take` adds."""
+        start = len(self._lead)
+        return int(line[start : start + _END].replace(b".", b"", 1)) if start else None
+
+    def remember(self, line: bytes, one: Sum, found: Found, also: Callable[[int], object] | None = None) -> None:
+        """From now on a line that differs from ``line`` in time and timestamp only is added to ``one``.
+
+        ``also`` is called with the femtoseconds of each of these lines that is an execution.
+        """
         before = line.rpartition(b",")[0]
         lead = _lead(before)
         if bool(lead) != (found.start_ns is not None):
@@ -125,7 +135,8 @@ class Memory:
         if isinstance(found.meaning, Other):
             alike.others[key] = one
         else:
-            alike.executions[key] = (one.recent_recovered if found.recovered else one.recent).append
+            add = (one.recent_recovered if found.recovered else one.recent).append
+            alike.executions[key] = add if also is None else _both(add, also)
             self._sums[id(one)] = one
         self._lead = lead
 
@@ -141,6 +152,14 @@ class Memory:
         """Add up what came in since the last time."""
         for one in self._sums.values():
             one.add_recent()
+
+
+def _both(add: Callable[[int], None], also: Callable[[int], object]) -> Callable[[int], None]:
+    def both(time_fs: int) -> None:
+        add(time_fs)
+        also(time_fs)
+
+    return both
 
 
 def _lead(before: bytes) -> bytes:

@@ -35,6 +35,8 @@ class VerboseParser:
         #: Records that were read although other output or another record stood in the way.
         self.recovered = 0
         self.ignored: Counter[str] = Counter()
+        #: Executions and graph executions that name a version of the format which is not known: read as ``v1``.
+        self.unknown_formats: Counter[str] = Counter()
         #: (line number from 1, what is wrong with it).  A record that another one cut in two is here until the
         #: line comes that holds its other half.
         self.rejected: list[tuple[int, str]] = []
@@ -83,6 +85,8 @@ class VerboseParser:
                 self.ignored[found.meaning.operation] += 1
             return None
         self.recovered += found.recovered
+        if found.unknown_format is not None:
+            self.unknown_formats[found.unknown_format] += 1
         if not isinstance(found.meaning, Call):
             self.graph_executions += 1
             return None

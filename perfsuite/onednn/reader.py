@@ -23,7 +23,7 @@ from perfsuite.onednn.meaning import (
     is_graph,
     meaning_of,
 )
-from perfsuite.onednn.times import before_other_output, femtoseconds
+from perfsuite.onednn.times import before_other_output, femtoseconds, is_whole
 
 CUT_OFF = "cut off by another record on the same line"
 
@@ -32,6 +32,8 @@ _LEAD = re.compile(r"(\w+?_verbose)(?:,(v\d{1,9}))?,(?:(\d{1,18})(?:\.(\d{1,18})
 _BLANK = " \t\r\n\0"
 _INFO = Other("info")
 _TEXT_SHOWN = 200
+#: Versions of the format that are understood; up to 3.2 records named none.
+_KNOWN_VERSIONS = (None, "v1")
 #: Bounds on what is remembered: characters of meanings, header lines, halves that wait for the next line.
 _MEMORY_CHARACTERS = 4_000_000
 _HEADER_LINES = 1000
@@ -41,7 +43,7 @@ _HALF_CHARACTERS = 65_536
 
 @dataclass(frozen=True)
 class Rejected:
-    """A record that could not be read: its line (from 1), why, and the first characters of the record."""
+    """A record that could not be read: its line (from 1), why, and the end of the record (:func:`end_of`)."""
 
     line: int
     reason: str
@@ -64,6 +66,8 @@ class Found(NamedTuple):
     repeatable: bool = False
     #: Length of the other output before the record.
     behind: int = 0
+    #: The version of the format that an execution names, where it is an unknown one.
+    unknown_format: str | None = None
 
 
 class Reader:
@@ -123,18 +127,21 @@ class Reader:
     def _record(self, record: str, number: int, followed: bool) -> Found | Rejected:
         outcome = self._read(record)
         if followed and not (isinstance(outcome, Found) and self._ended(record, outcome)):
-            rejected = Rejected(number, CUT_OFF, record[:_TEXT_SHOWN])
+            rejected = Rejected(number, CUT_OFF, end_of(record))
             if len(record) <= _HALF_CHARACTERS:
                 self._halves = [*self._halves[1 - _HALVES :], (record, rejected)]
             return rejected
         if isinstance(outcome, str):
-            return Rejected(number, outcome, record[:_TEXT_SHOWN].rstrip("\r\n"))
+            return Rejected(number, outcome, end_of(record))
         return outcome
 
     @staticmethod
     def _ended(record: str, found: Found) -> bool:
-        # Where another record follows at once, digits of this one's time may be missing.
-        return isinstance(found.meaning, Other) or found.recovered or record[-1] in _BLANK
+        if isinstance(found.meaning, Other) or found.recovered or record[-1] in _BLANK:
+            return True
+        # Where another record follows at once, digits of this one's time may be missing.  What is longer than a
+        # record can be was cut where a piece of the line ends, and digits may follow.
+        return len(record) <= _HALF_CHARACTERS and is_whole(record.rpartition(",")[2])
 
     def _read(self, record: str, learn: bool = True) -> Found | str:
         """What ``record``, which begins with its marker, says, or why it cannot be read; ``learn`` from a header."""
@@ -142,6 +149,7 @@ class Reader:
         if lead is None:
             return "no record behind the marker"
         marker = lead[1] if lead[2] is None else f"{lead[1]},{lead[2]}"
+        unknown = None if lead[2] in _KNOWN_VERSIONS else lead[2]
         start_ns = None if lead[3] is None else _nanoseconds(lead[3], lead[4] or "")
         text = record[lead.end() :].rstrip(_BLANK)
         before, _, last = text.rpartition(",")
@@ -155,10 +163,14 @@ class Reader:
         if not isinstance(meaning, Malformed):
             time = femtoseconds(last)
             if time is not None:
-                return Found(meaning, time, start_ns, repeatable=(marker, before) in self._meanings)
-        return self._before_other_output(marker, text, start_ns) or (
-            meaning.reason if isinstance(meaning, Malformed) else f"{last[:40]!r} is not a time in milliseconds"
-        )
+                repeatable = (marker, before) in self._meanings
+                return Found(meaning, time, start_ns, repeatable=repeatable, unknown_format=unknown)
+        found = self._before_other_output(marker, text, start_ns)
+        if found is not None:
+            return found._replace(unknown_format=unknown)
+        time_is_none = f"{last[:40]!r} is not a time in milliseconds"
+        reason = meaning.reason if isinstance(meaning, Malformed) else time_is_none
+        return reason if unknown is None else f"{reason}, in format {unknown}, which is not known"
 
     def _understood(self, marker: str, before: str, text: str) -> Meaning:
         fields = text.split(",")
@@ -211,6 +223,12 @@ class Reader:
         if new:
             self.header.append(record[:_HALF_CHARACTERS])
         return new
+
+
+def end_of(record: str) -> str:
+    """The last characters of ``record``, which show where it broke off; behind ``…`` if that is not all of it."""
+    text = record.rstrip(_BLANK)
+    return text if len(text) <= _TEXT_SHOWN else f"…{text[1 - _TEXT_SHOWN :]}"
 
 
 def _nanoseconds(whole: str, fraction: str) -> int:

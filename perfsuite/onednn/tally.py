@@ -7,6 +7,8 @@ costs a look-up and an addition.  What a line means the first time is for :mod:`
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import length_hint
@@ -17,11 +19,15 @@ from perfsuite.onednn.header import MARKER, header_facts
 from perfsuite.onednn.log import Block, blocks
 from perfsuite.onednn.meaning import Call, Partition
 from perfsuite.onednn.memory import Memory
-from perfsuite.onednn.reader import Found, Reader, Rejected
-from perfsuite.onednn.sums import Distinct, GraphExecution, Sum, Sums
+from perfsuite.onednn.reader import Found, Reader, Rejected, end_of
+from perfsuite.onednn.sums import OTHERS, Distinct, GraphExecution, Sum, Sums
+from perfsuite.onednn.times import femtoseconds, may_be_cut
 
 #: How many rejected records are kept; all are counted.
 REJECTS_KEPT = 2000
+
+#: How many unknown versions of the format are told apart.
+_FORMATS = 100
 
 #: Lines between two additions of what came in.
 _ADD_EVERY = 65_536
@@ -57,12 +63,17 @@ class Tally:
     ignored: Mapping[str, int]
     #: What each copy of oneDNN says of itself, see :func:`perfsuite.onednn.header_facts`.
     copies: tuple[Mapping[str, str], ...]
+    #: The log ends without a line feed, within a record whose time may be cut off; it counts as it stands.
+    unterminated: bool
+    #: Version → how many executions and graph executions name it, of versions of the format that are not known.
+    #: They are read as ``v1``, where they fit, and are among the others above.
+    unknown_formats: Mapping[str, int]
 
 
 def tally(stream: BinaryIO | Iterable[bytes], on_execution: Callable[[Execution], object] | None = None) -> Tally:
     """Read all of ``stream``, bytes of a log cut anywhere, in memory that does not grow with it.
 
-    ``on_execution`` is called with every execution in the log's order, which takes several times as long.
+    ``on_execution`` is called with every execution in the log's order, which takes several times as long as none.
     """
     tallier = _Tallier(on_execution)
     for block in blocks(stream):
@@ -80,10 +91,14 @@ class _Tallier:
         self._lines = 0
         self._waiting = 0
         self._goes_on = False
+        self._unterminated = False
+        #: The line that is being read.
+        self._line = b""
         #: Other output before the last record.
         self._before = ""
         self._rejected = 0
         self._rejects: list[Rejected] = []
+        self._unknown_formats: Counter[str] = Counter()
 
     def add(self, block: Block) -> None:
         lines = block.lines
@@ -91,15 +106,15 @@ class _Tallier:
         first = self._lines + (0 if self._goes_on else 1)
         self._lines = first + len(lines) - 1
         self._goes_on = block.goes_on
-        broken = lines.pop() if block.broken is not None else None
-        if self._on_execution is None:
-            self._quickly(lines, first)
-        else:
-            for number, line in enumerate(lines, first):
-                self._slowly(line, number, self._goes_on and number == self._lines)
-        if broken is not None:
-            self._break(broken, self._lines, block.broken or "")
-            self._lines -= not broken
+        # Its end is not that of a line, so what it says is not what an equal line says.
+        last = lines.pop() if block.goes_on or block.unterminated or block.broken is not None else None
+        self._quickly(lines, first)
+        if last is not None and block.broken is not None:
+            self._break(last, self._lines, block.broken)
+            self._lines -= not last
+        elif last is not None:
+            outcome = self._slowly(last, self._lines, block.goes_on)
+            self._unterminated = block.unterminated and _may_be_cut(last, outcome)
         self._waiting += len(lines)
         if self._waiting >= _ADD_EVERY:
             self._memory.add_recent()
@@ -107,18 +122,25 @@ class _Tallier:
 
     def _quickly(self, lines: list[bytes], first: int) -> None:
         remaining: Iterator[bytes] = iter(lines)
+        noted = remaining if self._on_execution is None else self._noting(remaining)
         beyond = first + len(lines)
         while True:
             waits = self._reader.expects_other_half
-            line = next(remaining, None) if waits else self._memory.take(remaining)
+            line = next(remaining, None) if waits else self._memory.take(noted)
             if line is None:
                 return
             number = beyond - length_hint(remaining) - 1
-            self._slowly(line, number, self._goes_on and not length_hint(remaining))
+            self._slowly(line, number, goes_on=False)
 
-    def _slowly(self, line: bytes, number: int, goes_on: bool) -> None:
+    def _noting(self, lines: Iterator[bytes]) -> Iterator[bytes]:
+        for self._line in lines:
+            yield self._line
+
+    def _slowly(self, line: bytes, number: int, goes_on: bool) -> Found | Rejected | None:
+        """Read one line; the last thing it says."""
         if b"_verbose," not in line and not self._reader.expects_other_half:
-            return
+            return None
+        outcome: Found | Rejected | None = None
         text = line.decode("utf-8", "replace")
         for outcome in self._reader.read(text, number, goes_on):
             if isinstance(outcome, Rejected):
@@ -126,10 +148,36 @@ class _Tallier:
             else:
                 one = self._count(outcome)
                 if outcome.repeatable and self._usual(text[: outcome.behind]):
-                    self._memory.remember(line, one, outcome)
+                    self._memory.remember(line, one, outcome, self._handing_over(outcome))
         if self._reader.generation != self._generation:
             self._generation = self._reader.generation
             self._memory.forget()
+        return outcome
+
+    def _handing_over(self, found: Found) -> Callable[[int], object] | None:
+        """What to call with the time of a line that says what ``found`` does."""
+        on_execution, meaning, version = self._on_execution, found.meaning, self._format(found)
+        hand_over: Callable[[int], object] | None = None
+        if on_execution is not None and isinstance(meaning, Call):
+
+            def hand_over(time_fs: int) -> object:
+                return on_execution(Execution.of(meaning, time_fs, self._memory.start_ns(self._line)))
+
+        if version is None:
+            return hand_over
+
+        def count_and_hand_over(time_fs: int) -> None:
+            self._unknown_formats[version] += 1
+            if hand_over is not None:
+                hand_over(time_fs)
+
+        return count_and_hand_over
+
+    def _format(self, found: Found) -> str | None:
+        """What an execution of an unknown format is counted by; None for what needs no such count."""
+        known = self._unknown_formats
+        version = found.unknown_format
+        return version if version is None or version in known or len(known) < _FORMATS else OTHERS
 
     def _usual(self, before: str) -> bool:
         """Whether a line may come again: ``before`` its record is nothing, or what a launcher puts on every line."""
@@ -146,6 +194,9 @@ class _Tallier:
         one.count += 1
         one.time_fs += found.time_fs
         one.recovered += found.recovered
+        version = self._format(found)
+        if version is not None:
+            self._unknown_formats[version] += 1
         if self._on_execution is not None and isinstance(found.meaning, Call):
             self._on_execution(Execution.of(found.meaning, found.time_fs, found.start_ns))
         return one
@@ -159,8 +210,8 @@ class _Tallier:
         """The log breaks off within ``line``: what stands on it may be cut off, too."""
         text = line.decode("utf-8", "replace")
         starts = [match.start() for match in MARKER.finditer(text)] or [0]
-        for start in starts:
-            self._reject(Rejected(number, reason, text[start : start + 200]))
+        for start, end in itertools.pairwise([*starts, len(text)]):
+            self._reject(Rejected(number, reason, end_of(text[start:end])))
 
     def result(self) -> Tally:
         self._memory.add_recent()
@@ -181,4 +232,16 @@ class _Tallier:
             rejects=tuple(self._rejects),
             ignored=ignored,
             copies=header_facts(self._reader.header),
+            unterminated=self._unterminated,
+            unknown_formats=dict(sorted(self._unknown_formats.items())),
         )
+
+
+def _may_be_cut(line: bytes, outcome: Found | Rejected | None) -> bool:
+    """Whether the time of the last thing that ``line`` says reaches to its end and may go on there."""
+    if not isinstance(outcome, Found) or not isinstance(outcome.meaning, (Call, Partition)):
+        return False
+    if outcome.instead_of is not None:
+        return line == line.rstrip(b" \t\r\n\0")
+    time = line.rpartition(b",")[2].decode("utf-8", "replace")
+    return femtoseconds(time) == outcome.time_fs and may_be_cut(time)

@@ -38,6 +38,24 @@ def femtoseconds(milliseconds: str) -> int | None:
     return time if time <= _LONGEST_FS else None
 
 
+def may_be_cut(milliseconds: str) -> bool:
+    """Whether ``milliseconds``, a time, may be the first characters of another one that oneDNN prints."""
+    mantissa, exponential, exponent = milliseconds.lower().partition("e")
+    if exponential:
+        return len(exponent) < len("-05")
+    digits = mantissa.replace(".", "").lstrip("0")
+    # With all its digits there, only an exponent may still follow, and only behind one digit before the point.
+    return len(digits) < _PRINTED_DIGITS or (mantissa[1:2] == "." and mantissa[0] != "0")
+
+
+def is_whole(milliseconds: str) -> bool:
+    """Whether ``milliseconds``, a time, is all of one that oneDNN prints, whatever stands behind it.
+
+    ``0.258789`` is; ``0.258`` may have lost digits, ``1.25879`` an exponent, and ``0.2587891`` has one too many.
+    """
+    return not may_be_cut(milliseconds) and f"{float(milliseconds):g}" == milliseconds
+
+
 def before_other_output(text: str) -> str | None:
     """The time that ``text`` begins with where other output follows it; None where they cannot be told apart.
 

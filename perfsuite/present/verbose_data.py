@@ -41,6 +41,8 @@ def log_json(tally: Tally) -> dict[str, Any]:
             "rejected": tally.rejected,
             "graph_executions": tally.graph_executions,
             "graph_time_ms": tally.graph_time_ms,
+            "unterminated": tally.unterminated,
+            "unknown_formats": dict(tally.unknown_formats),
         },
         "rejects": [{"line": reject.line, "reason": reject.reason} for reject in tally.rejects],
         "ignored": dict(sorted(tally.ignored.items())),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 from rich.console import RenderableType
 from rich.text import Text
 
 from perfsuite.analyse.tables import short_direction
 from perfsuite.analyse.verbose_log import GRAPH_COLUMNS, Row, group, group_graphs
-from perfsuite.onednn import Tally
-from perfsuite.present.cells import clean, format_ns, format_share, shorten_right
+from perfsuite.onednn import Rejected, Tally
+from perfsuite.present.cells import clean, format_ns, format_share, shorten_left, shorten_right
 from perfsuite.present.layout import MIN_WIDTH, Column, hanging, section, taken_by, to_text
 
 #: Rejected records that are shown; all are counted.
@@ -19,6 +19,7 @@ _EXAMPLES = 5
 _INDENT = "  "
 #: Of one value in a cell.
 _LINES = 6
+_UNTERMINATED = "the log ends without a line feed, so the time of its last record may be cut off"
 _CAPTIONS = {"op_names": "Operations", "partition_kind": "Partition", "dtypes": "Data types"}
 
 
@@ -54,8 +55,21 @@ def some_rejected(name: str, tally: Tally) -> str:
     """One line for standard error about the records that could not be read."""
     first = tally.rejects[0] if tally.rejects else None
     where = f"; the first is line {first.line}: {clean(first.reason)}" if first else ""
-    records = "1 record" if tally.rejected == 1 else f"{tally.rejected} records"
-    return f"{clean(name)}: {records} of oneDNN could not be read and count nowhere{where}"
+    records, count = ("1 record", "counts") if tally.rejected == 1 else (f"{tally.rejected} records", "count")
+    return f"{clean(name)}: {records} of oneDNN could not be read and {count} nowhere{where}"
+
+
+def cut_off(name: str) -> str:
+    """One line for standard error about a log whose last time may be cut (:attr:`Tally.unterminated`)."""
+    return f"{clean(name)}: {_UNTERMINATED}; it counts as it stands"
+
+
+def unknown_formats(tally: Tally) -> str:
+    """The records in a version of the format that is not known (:attr:`Tally.unknown_formats`), where there are any."""
+    (first, count), *more = tally.unknown_formats.items()
+    others = "".join(f", {count} of {clean(version)}" for version, count in more)
+    records = "1 record" if count == 1 else f"{count} records"
+    return f"{records} of format {clean(first)}{others}, which this version of perfsuite does not know; read as v1"
 
 
 # --- parts ------------------------------------------------------------------------------------------
@@ -71,6 +85,10 @@ def _facts(tally: Tally, width: int) -> list[RenderableType]:
     if tally.ignored:
         ignored = ", ".join(f"{clean(operation)} {count}" for operation, count in sorted(tally.ignored.items()))
         lines.append(f"not executions: {ignored}")
+    if tally.unterminated:
+        lines.append(_UNTERMINATED)
+    if tally.unknown_formats:
+        lines.append(unknown_formats(tally))
     titles: list[RenderableType] = [Text(_copy(copy), "bold", overflow="fold") for copy in tally.copies]
     return [*titles, *(part for line in lines for part in hanging(line, width))]
 
@@ -120,12 +138,12 @@ def _below_each_other(names: Sequence[Column], width: int) -> Column:
     return Column(" ".join(column.header for column in brief), "stack", cells)
 
 
-def _wrapped(text: str, width: int) -> Iterator[str]:
-    """``text`` in lines of ``width``, broken behind a space or else behind a ``_``; a few lines at most."""
-    for _ in range(_LINES - 1):
+def _wrapped(text: str, width: int, lines: int = _LINES) -> Iterator[str]:
+    """``text`` in lines of ``width`` cells, broken behind a space or else behind a ``_``; ``lines`` at most."""
+    for _ in range(lines - 1):
         if cell_len(text) <= width:
             break
-        line = text[:width]
+        line = chop_cells(text[:width], width)[0]
         breaks = (1 + line.rfind(mark) for mark in " _")
         line = line[: next((at for at in breaks if at > width // 3), width)]
         text = text[len(line) :]
@@ -143,12 +161,17 @@ def _rejects(tally: Tally, width: int) -> list[RenderableType]:
     if not tally.rejected:
         return []
     shown = tally.rejects[:_EXAMPLES]
-    columns = [
-        Column("Line", "number", [str(reject.line) for reject in shown]),
-        Column("Reason", "name", [clean(reject.reason) for reject in shown]),
-        Column("Text", "name", [clean(reject.text) for reject in shown]),
-    ]
-    return section(f"Rejected: the first {len(shown)} of {tally.rejected}", columns, width) if shown else []
+    numbers = Column("Line", "number", [str(reject.line) for reject in shown])
+    room = width - taken_by([numbers])
+    reasons = Column("Reason, and the end of the record", "stack", [_reject(reject, room) for reject in shown])
+    return section(f"Rejected: the first {len(shown)} of {tally.rejected}", [numbers, reasons], width) if shown else []
+
+
+def _reject(reject: Rejected, width: int) -> str:
+    """The whole reason, and on a line of its own the end of the record: all of them begin alike."""
+    reason = clean(reject.reason)
+    end = shorten_left(clean(reject.text), width - len(_INDENT))
+    return "\n".join([*_wrapped(reason, width, lines=len(reason)), *([_INDENT + end] if end else [])])
 
 
 def _caption(column: str) -> str:
