@@ -93,10 +93,11 @@ def welch_interval(
     delta = mean(head) - mean(base)
     errors = variance(base) / len(base), variance(head) / len(head)
     total = sum(errors)
-    # Not `if not total`: the square of a variance this small is no longer a number that divides.
-    if total**2 <= 0:
+    if total <= 0:
         return delta, delta
-    freedom = total**2 / (errors[0] ** 2 / (len(base) - 1) + errors[1] ** 2 / (len(head) - 1))
+    # By shares of the total: the square of a small variance can underflow to 0; shares of it do not.
+    share = errors[0] / total
+    freedom = 1 / (share**2 / (len(base) - 1) + (1 - share) ** 2 / (len(head) - 1))
     half = student_t_quantile((1 + confidence) / 2, max(freedom, 1.0)) * math.sqrt(total)
     return delta - half, delta + half
 

@@ -151,7 +151,19 @@ def page_faults() -> Profile:
     return capture(model, optimizer, mse_loss, batch, passes=("operators", "memory"), steps=1)
 
 
-IN_A_PROCESS: dict[str, Callable[[], Profile]] = {"healthy": healthy, "page_faults": page_faults}
+def large_tensors() -> Profile:
+    """Tensors of 64 MiB."""
+    model = nn.Sequential(nn.Linear(64, 4096), nn.ReLU(), nn.ReLU(), nn.ReLU())
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, fused=True)
+    batch = (torch.randn(4096, 64), torch.randn(4096, 4096))
+    return capture(model, optimizer, mse_loss, batch, passes=("operators", "memory"), steps=1, warm_up=1)
+
+
+IN_A_PROCESS: dict[str, Callable[[], Profile]] = {
+    "healthy": healthy,
+    "page_faults": page_faults,
+    "large_tensors": large_tensors,
+}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

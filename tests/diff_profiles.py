@@ -42,9 +42,10 @@ def primitive(
     implementation: str, layouts: str = "src:abcd dst:abcd", kind: str = "convolution", **more: Any
 ) -> Primitive:
     """A primitive that ran once in each step; give it to :func:`profile` with its operator's index."""
-    direction = "undef" if kind == "reorder" else "forward_training"
+    direction = more.pop("direction", "undef" if kind == "reorder" else "forward_training")
+    time_ns = more.pop("time_ns", 500.0)
     values = {"implementation": implementation, "layouts": layouts, "counts": (1,) * STEPS, **more}
-    return a_primitive(kind, direction, 500.0, None, **values)
+    return a_primitive(kind, direction, time_ns, None, **values)
 
 
 def profile(

@@ -80,7 +80,9 @@ def test_one_workload_of_a_run(tmp_path):
     assert [w["name"] for w in json.loads(invoke("--json", "--dir", tmp_path).stdout)["workloads"]] == [NAME, "other"]
     chosen = invoke("--json", "--workload", "other", "--dir", tmp_path)
     assert [w["name"] for w in json.loads(chosen.stdout)["workloads"]] == ["other"]
-    assert_one_line_error(invoke("--workload", "nothing", "--dir", tmp_path), "no workload 'nothing'", NAME, "other")
+    assert_one_line_error(
+        invoke("--workload", "nothing", "--dir", tmp_path), "--workload 'nothing' is not in run", NAME, "other"
+    )
 
 
 def test_a_reference_run(tmp_path):

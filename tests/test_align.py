@@ -108,11 +108,13 @@ def test_the_same_shape_is_preferred_to_the_nearest() -> None:
     }  # fmt: skip
 
 
-def test_an_operator_takes_anothers_place_only_if_both_are_the_only_ones_there() -> None:
-    assert alone(rows(op("aten::relu", "Net.a")), rows(op("aten::gelu", "Net.a"))) == 0
-    two = rows(op("aten::gelu", "Net.a"), op("aten::silu", "Net.a"))
-    assert alone(rows(op("aten::relu", "Net.a")), two) == 3
-    assert alone(rows(op("aten::relu", "Net.a", ((),))), rows(op("aten::gelu", "Net.a", ((),)))) == 2
+def test_an_operator_of_another_family_is_not_the_same_one_even_in_its_place() -> None:
+    assert alone(rows(op("aten::relu", "Net.a")), rows(op("aten::gelu", "Net.a"))) == 2
+    fused, parts = (
+        rows(op("torch_ipex::linear_relu", "Net.a")),
+        rows(op("aten::addmm", "Net.a"), op("aten::relu", "Net.a")),
+    )
+    assert alone(fused, parts) == 3
 
 
 def test_outside_all_modules_another_shape_has_at_least_as_many_dimensions() -> None:

@@ -83,6 +83,129 @@ def test_reorders_are_told_by_what_they_turn_into_what() -> None:
     ]
 
 
+FOLLOWS = ("module", "phase", "flops", "bytes_moved", "allocations", "allocated_bytes")
+BRG, REF = "brg_conv_fwd:avx512_core", "ref:any"
+
+
+def named(entries: tuple[Entry, ...]) -> list[tuple[object, ...]]:
+    return [(entry.what, entry.problem, entry.base, entry.head) for entry in entries if entry.what != "isa"]
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_implementations_that_change_places_between_problems_are_told_problem_by_problem(joined: bool) -> None:
+    def side(big: str, small: str) -> Profile:
+        both = (primitive(big, problem="mb4_ic512"), primitive(small, problem="mb4_ic16"))
+        return with_primitives(*both) if joined else replace(profile([CONV]), primitives=both)
+
+    diff = diff_profiles(side(BRG, REF), side(REF, BRG))
+    assert set(named(diff.census.changed)) == {
+        ("implementation", "mb4_ic16", REF, BRG), ("implementation", "mb4_ic512", BRG, REF),
+    }  # fmt: skip
+    assert {row.cause.kind for row in diff.operators if row.name == CONV.name} == {
+        "implementation" if joined else "time"
+    }
+
+
+def test_implementations_that_change_places_within_a_problem_are_told_one_by_one() -> None:
+    def side(float32: str, bfloat16: str) -> Profile:
+        types = (("f32", float32), ("bf16", bfloat16))
+        return with_primitives(*(primitive(name, dtypes=f"src:{dtype}") for dtype, name in types))
+
+    found = census(side(BRG, REF), side(REF, BRG))
+    assert {entry[2:] for entry in named(found.changed)} == {(BRG, REF), (REF, BRG)}
+
+
+def test_multiplicities_are_kept_where_counts_differ() -> None:
+    def side(brg: int, ref: int) -> Profile:
+        counted = ((BRG, brg), (REF, ref))
+        return with_primitives(*(primitive(name, count=float(n), counts=(n,) * 3) for name, n in counted if n))
+
+    def told_of(base: Profile, head: Profile) -> list[tuple[object, ...]]:
+        return [entry[:1] + entry[2:] for entry in named(census(base, head).changed)]
+
+    assert told_of(side(3, 1), side(1, 4)) == [
+        ("implementation", f"{BRG} ×2", f"{REF} ×2"), ("executions", 4, 5),
+    ]  # fmt: skip
+    assert told_of(side(1, 0), side(1, 2)) == [("implementation", None, f"{REF} ×2"), ("executions", 1, 3)]
+
+
+def test_reorders_that_change_places_between_problems_are_told() -> None:
+    def side(big: str, small: str) -> Profile:
+        sizes = (("64x512", big), ("4x16", small))
+        return with_primitives(*(primitive(name, problem=size, kind="reorder") for size, name in sizes))
+
+    found = census(side("jit:blk", "ref:any"), side("ref:any", "jit:blk"))
+    assert set(named(found.changed)) == {
+        ("implementation", "4x16", "ref:any", "jit:blk"), ("implementation", "64x512", "jit:blk", "ref:any"),
+    }  # fmt: skip
+
+
+def test_another_problem_is_paired_with_the_nearest_and_what_is_left_is_new() -> None:
+    base = with_primitives(*(primitive(BRG, problem=problem) for problem in ("mb4_ic16", "mb4_ic512")))
+    head = with_primitives(*(primitive(BRG, problem=f"mb8_ic{n}") for n in (16, 500, 90_000)))
+    found = census(base, head)
+    assert named(found.changed) == [
+        ("problem", "mb8_ic16", "mb4_ic16", "mb8_ic16"), ("problem", "mb8_ic500", "mb4_ic512", "mb8_ic500"),
+    ]  # fmt: skip
+    assert named(found.added) == [("primitive", "mb8_ic90000", None, BRG)]
+
+
+def test_of_primitives_that_were_not_joined_only_those_that_differ_are_named() -> None:
+    def side(second: str) -> Profile:
+        names = (("p0", BRG), ("p1", second), ("p2", BRG))
+        return replace(profile([CONV]), primitives=tuple(primitive(name, problem=problem) for problem, name in names))
+
+    assert {(entry.what, entry.problem, entry.base, entry.head) for entry in census(side(BRG), side(REF)).changed} == {
+        ("implementation", "p1", BRG, REF),
+        ("isa", "p1", "avx512_core", "ref"),
+    }
+
+
+def test_primitives_that_were_not_joined_and_differ_within_a_side_are_not_judged() -> None:
+    def side(*primitives: Primitive) -> Profile:
+        return replace(profile([CONV]), primitives=primitives)
+
+    steady = primitive(BRG, problem="p1")
+    base = side(steady, primitive(BRG, counts=(1, 2, 1), count=4 / 3))
+    found = census(base, side(steady, primitive(BRG)))
+    assert (found.added, found.removed, found.changed) == ((), (), ())
+    (entry,) = found.unstable
+    assert (entry.what, entry.where.name, entry.primitive, entry.problem, entry.base, entry.head) == (
+        "executions", None, "convolution forward_training", "mb4_ic3oc32", "1, 2, 1", "1",
+    )  # fmt: skip
+    assert census(base, side(steady)).unstable[0].head is None
+    assert {total.what: (total.base, total.head) for total in found.totals}["primitives"] == (1, 1)
+
+
+def test_totals_leave_out_what_is_unstable_on_either_side() -> None:
+    steady = op("aten::add", "Net.b", allocations_samples=(5, 5), flops=7.0)
+    shaky = op("aten::mul", "Net.a", counts=(1, 2, 1), flops=9.0)
+    alternating = op("aten::div", "Net.c", allocations_samples=(1, 3), allocated_bytes_samples=(64, 64))
+    base = profile([steady, shaky, alternating], [(1, primitive(BRG)), (0, primitive(REF))])
+    calm = replace(alternating, allocations_samples=(1, 1))
+    head = profile([steady, replace(shaky, counts=(1, 1, 1), count=1.0), calm], [(0, primitive(REF))])
+    found = census(base, head)
+    assert {total.what: total.base for total in found.totals} == {
+        "operators": 2, "primitives": 1, "reorders": 0, "flops": 7, "bytes_moved": None, "allocations": 5,
+        "allocated_bytes": 64, "isa ref": 1, "dtypes src:f32 dst:f32": 1,
+    }  # fmt: skip
+    assert all(total.base == total.head for total in found.totals)
+    assert set(told(found.unstable)) == {
+        ("operator", "Net.a", "1, 2, 1", "1"), ("allocations", "Net.c", "1, 3", "1, 1"),
+    }  # fmt: skip
+
+
+def test_unstable_allocations_of_an_operator_that_is_new_are_listed() -> None:
+    found = census(profile([]), profile([op("aten::erf", allocations_samples=(1, 3))]))
+    assert told(found.unstable) == [("allocations", None, None, "1, 3")]
+    assert {total.what: total.head for total in found.totals}["allocations"] is None
+
+
+def test_a_known_nothing_is_not_unknown() -> None:
+    base, head = profile([op("aten::mul", flops=0.0)]), profile([op("aten::mul", flops=100.0)])
+    assert {total.what: (total.base, total.head) for total in census(base, head).totals}["flops"] == (0, 100)
+
+
 def test_more_executions_of_the_same_are_a_count_and_nothing_else() -> None:
     one = primitive("jit:uni")
     twice = primitive("jit:uni", count=2.0, counts=(2, 2, 2))
@@ -131,7 +254,7 @@ def test_what_one_side_does_not_know_has_not_changed() -> None:
 
 def test_rows_that_differ_within_a_side_are_listed_and_not_judged() -> None:
     steady = profile([op("aten::mul", "Net.a", ((4, 8),)), op("aten::add", "Net.b")])
-    shaky = profile([op("aten::mul", "Net.a", ((4, 9),), counts=(1, 2, 1)), op("aten::erf", "Net.b", counts=(0, 1, 1))])
+    shaky = profile([op("aten::mul", "Net.a", ((4, 9),), counts=(1, 2, 1)), op("aten::add", "Net.b", counts=(0, 1, 1))])
     diff = diff_profiles(steady, shaky)
     assert set(told(diff.census.unstable)) == {
         ("operator", "Net.a", "1", "1, 2, 1"),
@@ -170,8 +293,47 @@ def test_primitives_that_were_not_joined_are_compared_as_one_heap() -> None:
 def test_without_a_primitive_pass_nothing_was_lost() -> None:
     diff = diff_profiles(with_primitives(primitive("jit:uni")), profile([CONV], passes=("operators",)))
     assert (diff.census.changed, diff.census.removed) == ((), ())
-    assert {total.what: total.head for total in diff.census.totals}["primitives"] is None
+    # Nor is what only one side can know told as a change of the whole step.
+    assert [total.what for total in diff.census.totals] == ["operators", "flops", "bytes_moved"]
     assert any("no primitive pass" in note for note in diff.notes)
+
+
+def test_what_takes_longest_is_listed_first_whatever_became_of_it() -> None:
+    costly = primitive("jit:avx512_core", direction="backward_data", time_ns=9e5)
+    base = profile(
+        [op("aten::detach", "Net.x"), op(CONV.name, "Net.conv", times=(10**6,) * 3, allocations_samples=(1, 1))],
+        [(1, costly), (1, primitive("jit:avx512_core", direction="backward_weights"))],
+    )
+    head = profile(
+        [
+            op("aten::detach", "Net.x", counts=(5, 5, 5)),
+            op("aten::erf", times=(2000,) * 3),
+            op(CONV.name, "Net.conv", times=(10**5,) * 3, allocations_samples=(0, 0)),
+        ],
+        [(2, primitive("jit:avx512_core", direction="backward_weights"))],
+    )
+    listed = [(fate, entry.what, entry.where.name, entry.cost_ns) for fate, entry in census(base, head).entries]
+    assert listed == [
+        ("removed", "primitive", CONV.name, 9e5), ("added", "operator", "aten::erf", 2000),
+        ("changed", "count", "aten::detach", 1000), ("changed", "allocations", CONV.name, 1e6),
+    ]  # fmt: skip
+
+
+def test_what_changed_costs_what_its_executions_take() -> None:
+    base = with_primitives(primitive(BRG, count=4.0, counts=(4, 4, 4), time_ns=400.0))
+    head = with_primitives(primitive(BRG, count=3.0, counts=(3, 3, 3), time_ns=300.0), primitive(REF, time_ns=700.0))
+    assert {(entry.what, entry.cost_ns) for entry in census(base, head).changed} == {
+        ("implementation", 700), ("isa", 700),
+    }  # fmt: skip
+    assert {entry.cost_ns for entry in census(head, base).changed} == {700}
+
+
+@given(closing_profiles(), closing_profiles())
+def test_no_entry_costs_more_than_the_step_took(base: Profile, head: Profile) -> None:
+    costs = [entry.cost_ns for _, entry in census(base, head).entries if entry.what not in FOLLOWS]
+    assert costs == sorted(costs, reverse=True)
+    times = [one.self_ns for side in (base, head) for one in side.operators]
+    assert all(0 <= cost <= sum(times) + 500 * 6 for cost in costs)
 
 
 @given(closing_profiles())

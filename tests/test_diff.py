@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from perfsuite.analyse.diff import Delta, RunDiff, WorkloadDiff, diff_profiles, diff_runs
 from perfsuite.errors import UsageError
-from perfsuite.records import Profile, Run, Samples
+from perfsuite.records import Memory, Profile, Run, Samples
 from tests.diff_profiles import closing_profiles, op, primitive, profile, python, shuffled
 from tests.samples import an_environment
 
@@ -37,9 +37,8 @@ def test_a_row_says_how_much_how_surely_and_why() -> None:
     # Two means of three, standard deviation 10 each: 4 degrees of freedom, t = 2.776.
     half = 2.776445105 * 10 * math.sqrt(2 / 3)
     assert row.interval == pytest.approx((100 - half, 100 + half))
-    assert row.margin_ns == pytest.approx(half)
     # Three and three are too few for an interval by their order.
-    assert row.beyond_ns == pytest.approx(100 - half)
+    assert (row.method, row.beyond_ns) == ("welch", pytest.approx(100 - half))
     assert (row.cause.kind, row.cause.base, row.cause.head) == ("implementation", "brg:avx512_core", "ref:any")
 
 
@@ -53,7 +52,7 @@ def test_one_step_has_no_interval_and_ranks_by_what_was_measured() -> None:
         return profile([op(CONV, times=(ns,), counts=(1,))], rest=(0,))
 
     row = top(once(100), once(150))
-    assert (row.interval, row.margin_ns, row.beyond_ns) == (None, None, 50)
+    assert (row.interval, row.method, row.beyond_ns) == (None, None, 50)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +62,7 @@ def test_one_step_has_no_interval_and_ranks_by_what_was_measured() -> None:
         (op(CONV, "Net.a"), op(CONV, "Net.a", ((4, 9),)), "shape"),
         (op(CONV, "Net.a"), op(CONV, "Net.a", counts=(2, 2, 2)), "count"),
         (op(CONV, "Net.a"), op("torch_ipex::convolution_forward_impl", "Net.a", ()), "implementation"),
-        (op("aten::relu", "Net.a"), op("aten::gelu", "Net.a"), "implementation"),
+        (op("aten::relu", "Net.a"), op("aten::relu_", "Net.a"), "implementation"),
     ],
 )
 def test_causes_from_the_operator(base, head, kind) -> None:
@@ -76,6 +75,7 @@ def test_causes_from_the_operator(base, head, kind) -> None:
     ("base", "head", "kinds"),
     [
         ({"layouts": "src:abcd"}, {"layouts": "src:acdb"}, ["layout"]),
+        ({"direction": "backward_data"}, {"direction": "backward_weights"}, ["count", "count"]),
         ({}, {"count": 2.0, "counts": (2, 2, 2)}, ["count"]),
         ({"layouts": "src:abcd"}, {"implementation": "ref:any", "layouts": "src:acdb"}, ["implementation", "layout"]),
         ({"dtypes": "src:f32"}, {"dtypes": "src:bf16", "implementation": "ref:any"}, ["dtype", "implementation"]),
@@ -88,6 +88,26 @@ def test_causes_from_the_primitives_with_the_one_that_explains_the_others_first(
     ]
     (row,) = (row for row in diff_profiles(*sides).operators if row.name == CONV)
     assert [cause.kind for cause in row.causes] == kinds
+
+
+def test_a_primitive_that_is_gone_is_a_count_of_it_and_no_implementation() -> None:
+    weights = (0, primitive("jit:avx512_core", direction="backward_weights"))
+    data = (0, primitive("jit:avx512_core", direction="backward_data"))
+    row = op("aten::convolution_backward", times=(9000, 9010, 8990))
+    base, head = profile([row], [weights, data]), profile([replace(row, self_ns=4000.0)], [weights])
+    (cause,) = next(row for row in diff_profiles(base, head).operators if row.causes).causes
+    assert (cause.kind, cause.primitive, cause.base, cause.head) == ("count", "convolution backward_data", 1, 0)
+
+
+def test_another_operator_in_its_place_is_no_implementation_of_it() -> None:
+    steady = op("aten::mul", times=(100, 100, 100))
+    diff = diff_profiles(profile([op("aten::detach"), steady]), profile([op("aten::exp"), steady]))
+    told = {
+        (row.name, row.there, row.cause.kind, row.cause.base, row.cause.head) for row in diff.operators if row.causes
+    }
+    assert told == {("aten::detach", "base", "count", 1, None), ("aten::exp", "head", "count", None, 1)}
+    assert [entry.where.name for entry in diff.census.added] == ["aten::exp"]
+    assert [entry.where.name for entry in diff.census.removed] == ["aten::detach"]
 
 
 def test_a_reorder_alone_is_a_cause() -> None:
@@ -156,15 +176,90 @@ def test_an_interrupted_step_does_not_hide_an_operator_that_is_new() -> None:
     base = profile([steady, op(CONV, "Net.a", times=(1000,) * 5, counts=(1,) * 5)], rest=zeros)
     rows = diff_profiles(base, profile([steady, drifted, new], rest=zeros)).operators
     assert rows[0].name == "aten::erf"
-    assert rows[0].interval is not None
-    assert rows[0].interval[0] < 0
-    assert rows[0].beyond_ns == 4900
+    # Welch's interval would hold 0; what is said is what ranks.
+    assert (rows[0].method, rows[0].interval, rows[0].beyond_ns) == ("moses", (4900, 300_000), 4900)
+
+
+@given(st.lists(st.integers(0, 9999), min_size=5, max_size=5), st.lists(st.integers(0, 9999), min_size=5, max_size=5))
+def test_what_is_surely_at_least_is_the_nearer_end_of_the_interval_that_is_told(base: Any, head: Any) -> None:
+    sides = [profile([op(CONV, times=times, counts=(1,) * 5)], rest=(0,) * 5) for times in (base, head)]
+    (row,) = (row for row in diff_profiles(*sides).operators if row.kind == "operator")
+    assert row.interval is not None
+    low, high = row.interval
+    assert row.beyond_ns == (max(0, low) if row.delta_ns > 0 else max(0, -high))
+    # Never beyond no change on the side where the mean is not.
+    assert row.delta_ns == 0 or (high if row.delta_ns > 0 else -low) >= 0
 
 
 def test_a_gain_ranks_like_a_loss() -> None:
     base = [op(CONV, "Net.a", times=(50_000, 50_010, 49_990)), op(CONV, "Net.b")]
     head = [op(CONV, "Net.a"), op(CONV, "Net.b", times=(9000, 9010, 8990))]
     assert order(base, head) == ["Net.a", "Net.b"]
+
+
+def test_where_nothing_surely_changed_the_largest_change_comes_first_whatever_the_census_saw() -> None:
+    base = [op(CONV, "Net.a"), op(CONV, "Net.b", times=(10, 10, 10)), op(CONV, "Net.c")]
+    # Surely more by 10 ns, which does not matter; surely nothing, by 20 000 ns; and by 300.
+    head = [
+        op(CONV, "Net.a", times=(100, 60_000, 2900)),
+        op(CONV, "Net.b", counts=(2, 2, 2), times=(20, 20, 20)),
+        op(CONV, "Net.c", times=(100, 1000, 2800)),
+    ]
+    assert order(base, head) == ["Net.a", "Net.c", "Net.b"]
+    diff = diff_profiles(profile([*base, STEADY]), profile([*head, STEADY]))
+    assert diff.culprits == 0
+
+
+@given(closing_profiles(), closing_profiles())
+def test_the_culprits_are_the_rows_that_surely_changed_by_what_matters(base: Profile, head: Profile) -> None:
+    diff = diff_profiles(base, head)
+    assert base.ledger is not None
+    matter = [row.beyond_ns > 0 and row.beyond_ns >= 0.001 * base.ledger.wall_ns for row in diff.operators]
+    assert matter == [True] * diff.culprits + [False] * (len(matter) - diff.culprits)
+    rest = [abs(row.delta_ns) for row in diff.operators]
+    assert diff.culprits or rest == sorted(rest, reverse=True)
+
+
+# --- what is said beside the rows -------------------------------------------------------------------
+
+
+def timed(ns: float, profiled: int, **more: Any) -> Profile:
+    samples = Samples(tuple(ns * factor for factor in (0.99, 0.995, 1.0, 1.0, 1.005, 1.01)))
+    return profile([op(CONV, times=(profiled,) * 3)], rest=(0, 0, 0), samples=samples, **more)
+
+
+@pytest.mark.parametrize(
+    ("ns", "profiled", "words"),
+    [
+        (1.11e7, 15_100_000, "(16.7 → 15.1 ms), which changed the other way than the timed ones"),
+        (0.9e7, 20_000_000, "(16.7 → 20 ms), which changed the other way"),
+        (1.5e7, 17_000_000, "which changed by another factor (1.018) than the timed ones (1."),
+        (1.11e7, 18_537_000, None),
+        (1e7, 16_700_000, None),
+    ],
+)
+def test_rows_that_do_not_explain_the_timed_steps_are_told(ns: float, profiled: int, words: str | None) -> None:
+    notes = diff_profiles(timed(1e7, 16_700_000), timed(ns, profiled)).notes
+    assert len(notes) == (words is not None)
+    assert words is None or words in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (Memory(1, None, 10**8, 1, 0, 0), "page faults, not operators: 5 → 0 ms in the kernel for 900 → 0 page faults"),
+        (Memory(1, None, 10**8, 1, 9_000_000, 900), "the kernel, not operators: 5 → 9 ms in the kernel for 900 → 900"),
+        (Memory(1, None, 10**8, 1, 9_000_000, None), "the kernel, not operators: 5 → 9 ms in the kernel, CPU time"),
+        (Memory(1, None, 10**8, 1, 3_100_000, 0), None),
+        (Memory(1, None), None),
+        (None, None),
+    ],
+)
+def test_kernel_time_that_explains_the_step_is_told(head: Memory | None, words: str | None) -> None:
+    base = Memory(1, None, 10**8, 1, 5_000_000, 900)
+    notes = diff_profiles(timed(1e8, 10**7, memory=base), timed(1e8, 10**7, memory=head)).notes
+    assert len(notes) == (words is not None)
+    assert words is None or words in notes[0]
 
 
 # --- the ledger -------------------------------------------------------------------------------------
@@ -209,7 +304,9 @@ def test_a_run_differs_from_itself_in_nothing(one: Profile) -> None:
 
 def facts(row: Delta, swap: bool = False) -> tuple[object, ...]:
     sides = ((row.base_name, row.base_module, row.base_ns), (row.name, row.module, row.head_ns))
-    causes = sorted((c.kind, *map(str, (c.head, c.base) if swap else (c.base, c.head))) for c in row.causes)
+    causes = sorted(
+        (c.kind, str(c.primitive), *map(str, (c.head, c.base) if swap else (c.base, c.head))) for c in row.causes
+    )
     return (row.kind, *(sides[::-1] if swap else sides), causes)
 
 
@@ -330,7 +427,7 @@ def test_software_and_settings_are_changes_variable_by_variable() -> None:
 
 def test_it_says_when_a_side_was_not_quiet_or_unfinished_or_contended() -> None:
     quiet = run(NET)
-    assert compare(quiet, quiet).notes == ()
+    assert compare(quiet, run(NET, id="other")).notes == ()
     loud = run(NET, disturbances=("malloc returns memory", "OpenMP spins"), status="interrupted")
     unknown = run(replace(NET, contended=True), disturbances=None)
     diff = compare(loud, unknown)
@@ -338,7 +435,42 @@ def test_it_says_when_a_side_was_not_quiet_or_unfinished_or_contended() -> None:
     assert diff.notes[0].endswith("malloc returns memory; OpenMP spins")
     assert "base is interrupted" in diff.notes[1]
     assert "whether head was recorded under quiet settings is not known" in diff.notes[2]
-    assert diff.workloads[0].notes == ("head was timed while other workers of its session ran",)
+    assert diff.workloads[0].notes == ("head was timed while other workers of the session ran",)
+
+
+def test_what_both_sides_share_is_told_once() -> None:
+    sides = [run(replace(NET, contended=True), id=side, disturbances=None) for side in ("a", "b")]
+    diff = compare(*sides)
+    (note,) = diff.notes
+    assert note.startswith("whether base and head were recorded under quiet settings is not known")
+    assert diff.workloads[0].notes == ("base and head were timed while other workers of the session ran",)
+
+
+def test_a_run_beside_itself_is_the_same_run() -> None:
+    assert compare(run(NET), run(NET)).notes == ("these are the same run",)
+
+
+def test_what_only_the_primitive_pass_hears_is_no_change_where_a_side_lacks_it() -> None:
+    copy = {"version": "3.7", "commit": "c"}
+    heard = run(replace(NET, join="markers"), onednn=({**copy, "isa": "AVX2", "threads": "2"},))
+    deaf = run(replace(NET, passes=("timing", "operators")), onednn=({**copy, "version": "3.8"},))
+    for sides in ((heard, deaf), (deaf, heard)):
+        diff = compare(*sides)
+        assert [change.key for change in diff.environment_changes] == ["onednn[0].version"]
+        assert diff.workloads[0].changes == ()
+    silent = run(NET, onednn=(copy,))
+    assert {change.key for change in compare(heard, silent).environment_changes} == {
+        "onednn[0].isa",
+        "onednn[0].threads",
+    }
+
+
+@pytest.mark.parametrize(("damaged", "only_in"), [((), "head"), (("workloads/x.json.gz: damaged",), "unknown")])
+def test_what_may_be_in_a_damaged_file_is_not_only_on_the_other_side(damaged: tuple[str, ...], only_in: str) -> None:
+    base, head = replace(run(NET), problems=damaged), run(NET, replace(NET, name="new"))
+    diff = compare(base, head)
+    assert [(one.name, one.only_in, one.found_in) for one in diff.missing] == [("new", only_in, "head")]
+    assert any("base has workloads that cannot be read" in note for note in diff.notes) == bool(damaged)
 
 
 def test_workloads_are_matched_by_name_and_none_is_dropped_silently() -> None:

@@ -150,6 +150,14 @@ def test_a_side_without_variance_adds_none() -> None:
     assert one[1] - one[0] == pytest.approx(2 * t.ppf(0.975, 2) / math.sqrt(3))
 
 
+@pytest.mark.parametrize("tiny", [5e-324, 1e-320, 1e-163, 1e-160, 1e-81, 1e-80])
+def test_a_variance_of_which_the_square_is_none_any_more_still_divides(tiny: float) -> None:
+    for base, head in (([0, tiny], [0, tiny, tiny]), ([0, 0, 0], [tiny, 2 * tiny, 3 * tiny]), ([0, 4 * tiny], [1, 1])):
+        interval = welch_interval(base, head)
+        assert interval is not None
+        assert interval[0] <= mean(head) - mean(base) <= interval[1]
+
+
 def test_one_step_has_no_interval() -> None:
     assert welch_interval([1], [2, 3]) is None
     assert welch_interval([1, 2], []) is None

@@ -134,14 +134,21 @@ def _plant(model: torch.nn.Module, plant: Plant) -> None:
 # --- recording --------------------------------------------------------------------------------------
 
 
-def record(folder: Path, plant: Plant | None = None, environment: Mapping[str, str] | None = None) -> Run:
+def record(
+    folder: Path,
+    plant: Plant | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    steps: int = _STEPS,
+    passes: str = "operators,primitives",
+) -> Run:
     """The run of a pytest process under the quiet settings, with the plant."""
     folder.mkdir(parents=True)
     (folder / "test_planted.py").write_text(_TEST)
     run_python(
         "pytest", "test_planted.py", "-q", "-p", "no:cacheprovider", f"--rootdir={folder}", "--profile-dnn",
-        f"--profile-dnn-dir={folder / 'runs'}", f"--profile-dnn-steps={_STEPS}",
-        "--profile-dnn-passes=operators,primitives", "--benchmark-max-time=0.3", "--benchmark-min-rounds=5",
+        f"--profile-dnn-dir={folder / 'runs'}", f"--profile-dnn-steps={steps}",
+        f"--profile-dnn-passes={passes}", "--benchmark-max-time=0.3", "--benchmark-min-rounds=5",
         cwd=folder,
         environment={**QUIET, "PLANT": json.dumps(plant and asdict(plant)), **(environment or {})},
     )  # fmt: skip
@@ -154,13 +161,19 @@ class Calibration:
     The fastest of its steps counts: what else runs on the machine slows steps and plants by unlike amounts.
     """
 
-    def __init__(self, folder: Path) -> None:
-        (self.profile,) = record(folder, Plant("layer2.0.conv1", erfs=_CALIBRATION)).workloads
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
         erf = sum(min(row.self_ns_samples) for row in self.profile.operators if row.name == "aten::erf")
         self.wall_ns = min(self.profile.walls_ns["operators"]) - erf
         self.erf_ns = erf / _CALIBRATION
         inside = {row.module for row in _forward(self.profile) if row.module and row.module.startswith("ResNet.")}
         self.modules = sorted(name.removeprefix("ResNet.") for name in inside)
+
+    @classmethod
+    def recorded(cls, folder: Path) -> Calibration:
+        """From a run that is recorded for it."""
+        (profile,) = record(folder, Plant("layer2.0.conv1", erfs=_CALIBRATION)).workloads
+        return cls(profile)
 
     def draw(self, kind: str, rng: random.Random) -> Trial:
         """A trial of the kind at a random module, of a random cost within :data:`COST`."""
@@ -216,7 +229,7 @@ def main() -> int:
     rng = random.Random(options.seed)
     scores: dict[str, list[Outcome]] = {kind: [] for kind in options.kinds}
     with tempfile.TemporaryDirectory() as scratch:
-        calibration = Calibration(Path(scratch) / "calibration")
+        calibration = Calibration.recorded(Path(scratch) / "calibration")
         for number in range(options.trials):
             for kind, outcomes in scores.items():
                 outcome = run_trial(calibration.draw(kind, rng), Path(scratch) / f"{kind}{number}")

@@ -35,7 +35,8 @@ def parse(
     record in it cannot.
     """
     from perfsuite.analyse.verbose_log import columns
-    from perfsuite.present.verbose_log import cut_off, nothing_executed, some_rejected
+    from perfsuite.present.cells import clean
+    from perfsuite.present.verbose_log import cut_off, nothing_executed, some_rejected, unknown_formats
 
     if sum((as_json, as_csv, by is not None, benchdnn is not None)) > 1:
         raise UsageError("--json, --csv, --by and --benchdnn each choose the output: give one of them")
@@ -55,6 +56,8 @@ def parse(
         click.echo(f"perfsuite: {nothing_executed(log)}", err=True)
     if tally.unterminated:
         click.echo(f"perfsuite: warning: {cut_off(log)}", err=True)
+    if tally.unknown_formats:
+        click.echo(f"perfsuite: warning: {clean(log)}: {unknown_formats(tally)}", err=True)
     if tally.rejected and strict:
         return fail(some_rejected(log, tally), _REJECTED)
     if tally.rejected:

@@ -9,7 +9,7 @@ from itertools import islice
 from rich.console import RenderableType
 from rich.text import Text
 
-from perfsuite.analyse.diff import Cause, Census, Change, Delta, Entry, RunDiff, Wall, WorkloadDiff
+from perfsuite.analyse.diff import Census, Change, Delta, Entry, Missing, RunDiff, Wall, WorkloadDiff
 from perfsuite.present.cells import (
     MISSING,
     clean,
@@ -37,7 +37,7 @@ def render_diff(diff: RunDiff, *, top: int, width: int, color: bool) -> str:
         parts += _hung((f"  {clean(reason)}" for reason in diff.reasons), width)
     parts += _hung(_changed("environment", diff.environment_changes), width)
     parts += _hung((f"note: {clean(note)}" for note in diff.notes), width)
-    parts += _hung((f"only in {one.only_in}: {clean(one.name)}" for one in diff.missing), width)
+    parts += _hung(map(_only, diff.missing), width)
     for workload in diff.workloads:
         parts += [Text(), *_workload(workload, top, width)]
     return to_text(parts, width, color)
@@ -46,10 +46,10 @@ def render_diff(diff: RunDiff, *, top: int, width: int, color: bool) -> str:
 def _workload(workload: WorkloadDiff, top: int, width: int) -> list[RenderableType]:
     parts: list[RenderableType] = [Text(clean(workload.name), "bold", overflow="fold")]
     parts += _hung(_changed("workload", workload.changes), width)
-    parts += _hung([_step(workload.wall), *_ledger(workload)], width)
+    parts += _hung([_step(workload.wall), *_ledger(workload), *_kernel(workload)], width)
     parts += _hung((f"note: {clean(note)}" for note in workload.notes), width)
     if workload.operators:
-        parts += _rows(workload.operators, top, width)
+        parts += _rows(workload, top, width)
     if workload.ledger is not None:
         parts += _census(workload.census, top, width)
     return parts
@@ -66,10 +66,16 @@ def _changed(what: str, changes: Iterable[Change]) -> list[str]:
     return [f"{what}: {clean(one.key)} {_value(one.base)} → {_value(one.head)}" for one in changes]
 
 
+def _only(one: Missing) -> str:
+    if one.only_in == "unknown":
+        return f"in {one.found_in}, on the other side missing or in a file that cannot be read: {clean(one.name)}"
+    return f"only in {one.only_in}: {clean(one.name)}"
+
+
 def _step(wall: Wall) -> str:
     if wall.base_ns is None or wall.head_ns is None or wall.ratio is None:
         return "step: not timed on both sides"
-    line = f"step: head is {wall.ratio:.3g}× base ({format_ns(wall.base_ns, 4)} → {format_ns(wall.head_ns, 4)}), "
+    line = f"step: head is {_factor(wall.ratio)}× base ({format_ns(wall.base_ns, 4)} → {format_ns(wall.head_ns, 4)}), "
     if wall.interval is None:
         return f"{line}too few samples for an interval (n = {wall.base_n} and {wall.head_n})"
     low, high = wall.interval
@@ -90,6 +96,33 @@ def _ledger(workload: WorkloadDiff) -> list[str]:
     ]
 
 
+def _kernel(workload: WorkloadDiff) -> list[str]:
+    """What both sides know of one bare step; nothing where a side knows nothing."""
+    base, head = workload.base_memory, workload.head_memory
+    if base is None or head is None:
+        return []
+    parts = []
+    if None not in (base.page_faults, head.page_faults, base.system_ns, head.system_ns):
+        parts.append(
+            f"kernel: {_grouped(base.page_faults)} page faults, {format_ns(base.system_ns)} system time → "
+            f"{_grouped(head.page_faults)}, {format_ns(head.system_ns)} (one bare step)"
+        )
+    if base.peak_rss_bytes is not None and head.peak_rss_bytes is not None:
+        peaks = f"{format_bytes(base.peak_rss_bytes)} → {format_bytes(head.peak_rss_bytes)}"
+        parts.append(f"memory: {peaks} resident at most (the same step)" if parts else f"memory: {peaks} resident")
+    return parts
+
+
+def _grouped(count: int | None) -> str:
+    """``10 880``, with spaces that do not break."""
+    return MISSING if count is None else f"{count:,}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+def _factor(ratio: float) -> str:
+    """Three significant digits, however round: ``1.00``, ``0.547``, ``12.3``."""
+    return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:#.3g}"
+
+
 def _signed(ns: float) -> str:
     return f"+{format_ns(ns)}" if ns > 0 else format_ns(ns)
 
@@ -105,17 +138,27 @@ def _value(value: float | str | None) -> str:
 # --- rows -------------------------------------------------------------------------------------------
 
 
-def _rows(every: tuple[Delta, ...], top: int, width: int) -> list[RenderableType]:
-    rows = every[:top]
+def _rows(workload: WorkloadDiff, top: int, width: int) -> list[RenderableType]:
+    every, rows = workload.operators, workload.operators[:top]
     numbers = [
         Column("Change", "number", [_signed(row.delta_ns) for row in rows]),
-        Column("95%", "number", [f"± {format_ns(row.margin_ns)}" for row in rows]),
+        Column("At least", "number", [_at_least(row) for row in rows]),
         Column("Of base", "number", [format_share(row.share, "+") for row in rows]),
     ]
     room = width - taken_by(numbers)
     names = Column("Row, where, and what the census saw", "stack", [_lines(row, room) for row in rows])
     shown = f"top {len(rows)} of {len(every)} rows" if len(rows) < len(every) else f"{len(rows)} rows"
-    return section(f"{shown} of the ledger, the likeliest culprit first: self time by step", [*numbers, names], width)
+    order = "the likeliest culprit first" if workload.culprits else "the largest change first"
+    table = section(f"{shown} of the ledger, {order}: self time by step", [*numbers, names], width)
+    if workload.culprits:
+        return table
+    return [*_hung(["no row changed by more than 0.1 % of the step beyond its interval"], width), *table]
+
+
+def _at_least(row: Delta) -> str:
+    if row.interval is None:
+        return MISSING
+    return _signed(row.beyond_ns if row.delta_ns > 0 else -row.beyond_ns) if row.beyond_ns else format_ns(0)
 
 
 def _lines(row: Delta, width: int) -> str:
@@ -123,7 +166,7 @@ def _lines(row: Delta, width: int) -> str:
     lines = [shorten_right(_named(row), width), *([shorten_left(where, width)] if where else [])]
     if row.there == "both" and row.base_module != row.module:
         lines.append(shorten_left(clean(f"in base {row.base_module or 'outside all modules'}"), width))
-    return "\n".join([*lines, *_folded(_because(row.cause), width)])
+    return "\n".join([*lines, *_folded(_because(row), width)])
 
 
 def _named(row: Delta) -> str:
@@ -134,10 +177,12 @@ def _named(row: Delta) -> str:
     return clean(f"{row.name} {format_shapes(row.shapes)}".rstrip())
 
 
-def _because(cause: Cause) -> str:
+def _because(row: Delta) -> str:
+    cause = row.cause
     if cause.kind == "time":
-        return "time alone"
-    return f"{cause.kind} {_value(cause.base)} → {_value(cause.head)}"
+        return "time alone" if row.changed else "unchanged"
+    about = f" of {clean(cause.primitive)}" if cause.primitive and cause.kind != "reorder" else ""
+    return f"{cause.kind}{about} {_value(cause.base)} → {_value(cause.head)}"
 
 
 # --- the census -------------------------------------------------------------------------------------
@@ -145,7 +190,7 @@ def _because(cause: Cause) -> str:
 
 def _census(census: Census, top: int, width: int) -> list[RenderableType]:
     parts: list[RenderableType] = [Text(), Text("Census: what the step runs, counted", "italic")]
-    moved = [total for total in census.totals if total.base != total.head]
+    moved = [one for one in census.totals if None not in (one.base, one.head) and one.base != one.head]
     totals = [f"{clean(one.what)} {_amount(one.what, one.base)} → {_amount(one.what, one.head)}" for one in moved]
     parts += _hung(["by step: " + ("; ".join(totals) if totals else "all totals are the same")], width)
     parts += _hung((f"{fate}: {_counted(whats)}" for fate, whats in census.tally.items()), width)
@@ -158,7 +203,12 @@ def _census(census: Census, top: int, width: int) -> list[RenderableType]:
         return parts
     fates = Column("", "number", [fate for fate, _ in entries])
     cells = [_entry_lines(entry, width - taken_by([fates])) for _, entry in entries]
-    shown = f"first {len(entries)} of {census.judged} entries"
+    first = (
+        f"first {len(entries)} of {census.judged} entries"
+        if len(entries) < census.judged
+        else f"{len(entries)} entries"
+    )
+    shown = f"{first}, what takes longest first"
     return [*parts, *section(shown, [fates, Column("Where, and what", "stack", cells)], width)]
 
 
@@ -189,5 +239,6 @@ def _where(entry: Entry) -> str:
 
 
 def _change(entry: Entry) -> str:
-    about = clean(f"{entry.primitive}: " if entry.primitive else "")
+    # "reorder: reorder" would say it twice.
+    about = clean(f"{entry.primitive}: ") if entry.primitive and entry.primitive != entry.what else ""
     return f"{about}{clean(entry.what.replace('_', ' '))} {_value(entry.base)} → {_value(entry.head)}"

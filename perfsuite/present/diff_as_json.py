@@ -7,6 +7,7 @@ from typing import Any
 
 from perfsuite.analyse.diff import Cause, Change, Delta, Entry, RunDiff, Wall, WorkloadDiff
 from perfsuite.present.as_json import strict
+from perfsuite.records import Memory
 
 FORMAT = 1
 
@@ -22,7 +23,7 @@ def diff_json(diff: RunDiff) -> dict[str, Any]:
         "reasons": list(diff.reasons),
         "environment_changes": _changes(diff.environment_changes),
         "notes": list(diff.notes),
-        "missing": [{"name": one.name, "only_in": one.only_in} for one in diff.missing],
+        "missing": [{"name": one.name, "only_in": one.only_in, "found_in": one.found_in} for one in diff.missing],
         "workloads": workloads,
     }
     if len(workloads) == 1:
@@ -47,6 +48,8 @@ def _workload(workload: WorkloadDiff) -> dict[str, Any]:
             "python_ns": ledger.python_ns,
             "unattributed_ns": ledger.unattributed_ns,
         },
+        "memory": {"base": _memory(workload.base_memory), "head": _memory(workload.head_memory)},
+        "culprits": workload.culprits,
         "operators": [_delta(row) for row in workload.operators],
         "census": {
             "totals": [{"what": total.what, "base": total.base, "head": total.head} for total in census.totals],
@@ -70,6 +73,19 @@ def _wall(wall: Wall) -> dict[str, Any]:
     }
 
 
+def _memory(memory: Memory | None) -> dict[str, Any] | None:
+    if memory is None:
+        return None
+    return {
+        "start_rss_bytes": memory.start_rss_bytes,
+        "peak_rss_bytes": memory.peak_rss_bytes,
+        "wall_ns": memory.wall_ns,
+        "user_ns": memory.user_ns,
+        "system_ns": memory.system_ns,
+        "page_faults": memory.page_faults,
+    }
+
+
 def _delta(row: Delta) -> dict[str, Any]:
     return {
         "kind": row.kind,
@@ -85,14 +101,15 @@ def _delta(row: Delta) -> dict[str, Any]:
         "delta_ns": row.delta_ns,
         "share": row.share,
         "interval": row.interval,
+        "method": row.method,
         "beyond_ns": row.beyond_ns,
-        "cause": _cause(row.cause),
+        "cause": _cause(row.cause) if row.changed else None,
         "causes": [_cause(cause) for cause in row.causes],
     }
 
 
 def _cause(cause: Cause) -> dict[str, Any]:
-    return {"kind": cause.kind, "base": cause.base, "head": cause.head}
+    return {"kind": cause.kind, "base": cause.base, "head": cause.head, "primitive": cause.primitive}
 
 
 def _changes(changes: Sequence[Change]) -> list[dict[str, Any]]:
@@ -111,6 +128,8 @@ def _entries(entries: Sequence[Entry]) -> list[dict[str, Any]]:
             "problem": entry.problem,
             "base": entry.base,
             "head": entry.head,
+            "counts": entry.counts,
+            "cost_ns": entry.cost_ns,
         }
         for entry in entries
     ]

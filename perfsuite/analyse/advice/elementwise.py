@@ -34,6 +34,10 @@ LARGE = 2**16
 #: Merging less is not worth a kernel.
 CHAINS_SHARE = 0.02
 
+_FORWARD_PHASES = ("forward", "loss")
+#: Why a place is left out.
+_UNTOLD = "forward and backward cannot be told apart there: mark phases with profiled.step or profiled.phase"
+
 #: An operator call costs a few microseconds of dispatch; below this they are a good part of it.
 SHORT_NS = 20_000
 #: Fewer operators than this are soon counted; a step of hundreds is fragmented.
@@ -50,40 +54,54 @@ class ElementwiseChains:
 
     def check(self, subject: Subject) -> tuple[Finding, ...] | NotChecked:
         """Three and more elementwise operators of one module, phase and shape, on tensors beyond the cache."""
-        chains = []
-        for found in grouped(filter(_counts, subject.profile.operators), _place).values():
-            # How often the module ran is not recorded; its rarest operator ran at least that often.
-            passes = sum(row.count for row in found) / min(row.count for row in found)
-            if passes >= CHAIN:
+        chains, untold = [], []
+        working = subject.own_work(filter(_counts, subject.profile.operators))
+        for place in grouped(working, _place).values():
+            # Backward runs long after forward: both together are never one kernel.
+            found, rest = _split(place) if _mixed(subject, place) else (place, [])
+            if _is_chain(found):
                 chains.append((found, _saved(subject, found)))
-        if not chains:
-            return ()
-        chains.sort(key=lambda chain: -chain[1].ns)
+            if rest and _is_chain(place):
+                untold += rest
+        unknown = subject.cost(untold)
+        if unknown.share is not None and unknown.share < CHAINS_SHARE:
+            untold = []
+        finding = self._finding(subject, chains, untold)
+        if finding is not None:
+            return (finding,)
+        names = named((plain_name(row) for row in untold), 6)
+        return NotChecked(self.name, f"{names}: {_UNTOLD}") if untold else ()
+
+    def _finding(
+        self, subject: Subject, chains: list[tuple[list[Operator], Cost]], untold: Sequence[Operator]
+    ) -> Finding | None:
+        """None if the chains cost less than would be seen."""
+        chains = sorted(chains, key=lambda chain: -chain[1].ns)
         everything = [row for found, _ in chains for row in found]
         one_pass = sum(subject.cost(found).ns - saved.ns for found, saved in chains)
         whole = subject.cost(everything)
         stake = whole.times(max(0.0, 1 - one_pass / whole.ns)) if whole.ns else whole
-        if stake.share is not None and stake.share < CHAINS_SHARE:
-            return ()
+        if not chains or (stake.share is not None and stake.share < CHAINS_SHARE):
+            return None
         facts = [self._fact(subject, found) for found, _ in chains[:4]]
         if len(chains) > 4:
             rest = [row for found, _ in chains[4:] for row in found]
             facts.append(
                 Fact(f"{len(chains) - 4} more such places", sum(row.count for row in rest), subject.cost(rest).ns)
             )
-        return (
-            Finding(
-                self.name,
-                "elementwise operators pass over the same tensors again and again",
-                tuple(facts),
-                Stake(
-                    stake.ns,
-                    stake.share,
-                    "estimated: self time of these operators, less one pass by the cheapest of each place",
-                ),
-                "torch.compile the function they are in (the loss, the block), or write it as one fused kernel",
-                "taken together by module, phase and shape: the order in which they ran is not recorded",
+        if untold:
+            facts.append(Fact(f"not counted, {_UNTOLD}", sum(row.count for row in untold), subject.cost(untold).ns))
+        return Finding(
+            self.name,
+            "elementwise operators pass over the same tensors again and again",
+            tuple(facts),
+            Stake(
+                stake.ns,
+                stake.share,
+                "estimated: self time of these operators, less one pass by the cheapest of each place",
             ),
+            "torch.compile the function they are in (the loss, the block), or write it as one fused kernel",
+            "taken together by module, phase and shape: the order in which they ran is not recorded",
         )
 
     @staticmethod
@@ -140,6 +158,33 @@ def _counts(row: Operator) -> bool:
     # Gradients of branches are summed by autograd between the layers, where nothing can be merged.
     summed = row.phase == "backward" and row.module is None and plain_name(row) == "add"
     return math.prod(largest(row)) >= LARGE and not summed
+
+
+def _is_chain(found: Sequence[Operator]) -> bool:
+    # How often the module ran is not recorded; its rarest operator ran at least that often.
+    return bool(found) and sum(row.count for row in found) / min(row.count for row in found) >= CHAIN
+
+
+def _split(found: Sequence[Operator]) -> tuple[list[Operator], list[Operator]]:
+    """Those whose names say that they are backward, and the rest: ``mul`` may be either."""
+    backward = [row for row in found if plain_name(row).endswith("_backward")]
+    return backward, [row for row in found if row not in backward]
+
+
+def _mixed(subject: Subject, found: Sequence[Operator]) -> bool:
+    """Whether both forward and backward may have run in this module and phase.
+
+    Ranges of autograd tell backward.  Those of modules tell forward, and in the phase backward a recomputation.
+    """
+    phase, module = found[0].phase, found[0].module
+    ranges = [row for row in subject.profile.python if row.phase == phase]
+    modules = {row.module for row in ranges if row.kind == "module"}
+    # In the phases of forward such a range is the forward of a torch.autograd.Function.
+    told = phase not in _FORWARD_PHASES and any(row.kind == "autograd" and row.module == module for row in ranges)
+    backward = told or bool(_split(found)[0])
+    # What no module encloses may have run before autograd all the same.
+    anywhere = phase != "backward" and (module is None or not ranges)
+    return backward and (anywhere or module in modules)
 
 
 def _place(row: Operator) -> object:

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 
 from perfsuite.analyse.advice.finding import Fact, Finding, NotChecked, Stake
-from perfsuite.analyse.advice.subject import Dims, Subject, dims, grouped, is_dims, named, ranked, tensor_lists, written
+from perfsuite.analyse.advice.subject import Dims, Subject, dims, grouped, named, ranked, tensor_lists, written
 from perfsuite.records import Operator
 
 #: Where ``aten::convolution_backward`` has the gradient of its output, its input and its weight.
@@ -35,15 +35,17 @@ class FrozenBackward:
 
     def _not_updated(self, subject: Subject, backward: list[Operator], updated: Counter[Dims]) -> tuple[Finding, ...]:
         trained = [row for row in backward if _runs(subject, row, "backward_weights")]
-        gradients = set(_leaf_gradients(subject))
-        if not gradients & set(updated):
+        gradients = _weights(subject)
+        if not set(gradients) & set(updated):
             return ()  # An optimizer that flattens or reshapes what it updates: shapes say nothing.
         wasted: list[Operator] = []
         facts: list[Fact] = []
         for shape, rows in grouped(trained, lambda row: dims(row, _WEIGHT)).items():
             assert isinstance(shape, tuple)
             modules = dict.fromkeys(row.module for row in rows)
-            spare = len(modules) - updated[shape]
+            # Modules that share a weight get one gradient between them.
+            weights = min(len(modules), gradients.get(shape, len(modules)))
+            spare = weights - updated[shape]
             if spare <= 0:
                 continue
             # Of several layers of one shape it is not known which; the longest give the upper bound.
@@ -53,7 +55,7 @@ class FrozenBackward:
             wasted += chosen
             facts.append(
                 Fact(
-                    f"weights {written(shape)}: {len(modules)} get a gradient, {updated[shape]} are updated "
+                    f"weights {written(shape)}: {weights} get a gradient, {updated[shape]} are updated "
                     f"({named(modules)})",
                     time_ns=subject.cost(chosen).ns,
                 )
@@ -88,7 +90,7 @@ class FrozenBackward:
         gradients = _leaf_gradients(subject)
         inner = {dims(row, _GRADIENT) for row in backward}
         # Gradients of branches that are summed look like those of leaves, but their shape is some layer's output.
-        inputs = {dims(row, _INPUT) for row in frozen} & set(gradients) - inner - set(_updated(subject) or ())
+        inputs = {dims(row, _INPUT) for row in frozen} & gradients - inner - set(_updated(subject) or ())
         if not inputs:
             return ()
         cost = subject.cost(frozen)
@@ -179,14 +181,34 @@ def _runs(subject: Subject, row: Operator, direction: str) -> bool:
     )
 
 
-def _leaf_gradients(subject: Subject) -> Counter[Dims]:
+def _leaf_gradients(subject: Subject) -> set[Dims]:
     """Shapes of what autograd accumulates into ``.grad``: it detaches the first gradient and adds the next ones."""
-    found: Counter[Dims] = Counter()
-    for row in subject.in_phase("backward"):
-        added = row.name == "aten::add_" and dims(row, 0) == dims(row, 1)
-        if row.module is None and (row.name == "aten::detach" or added) and is_dims(dims(row, 0)):
-            found[dims(row, 0)] += round(row.count)
-    return found
+    return {dims(row, 0) for row in _accumulations(subject)}
+
+
+def _weights(subject: Subject) -> Counter[Dims]:
+    """How many tensors of each shape get a gradient in a step; more where several micro-batches are not told apart.
+
+    A first gradient whose strides are not the parameter's is not detached but copied, with ``new_empty_strided``.
+    """
+    rows = list(subject.in_phase("backward"))
+    copied = [row for row in rows if row.module is None and row.name == "aten::new_empty_strided"]
+    # The gradient of the loss itself, with which each call of backward() begins.
+    begun = sum(row.count for row in rows if row.module is None and row.name == "aten::ones_like")
+    times: dict[Dims, float] = {}
+    # Weights that no optimizer zeroes get their gradient added in each step, the others detached.
+    for row in (*_accumulations(subject), *copied):
+        times[dims(row, 0)] = times.get(dims(row, 0), 0.0) + row.count
+    return Counter({shape: round(count / max(1.0, begun)) for shape, count in times.items()})
+
+
+def _accumulations(subject: Subject) -> list[Operator]:
+    return [
+        row
+        for row in subject.in_phase("backward")
+        if row.module is None and dims(row, 0)
+        if row.name == "aten::detach" or (row.name == "aten::add_" and dims(row, 0) == dims(row, 1))
+    ]
 
 
 def _updated(subject: Subject) -> Counter[Dims] | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from perfsuite.analyse.advice.elementwise import ELEMENTWISE
 from perfsuite.analyse.advice.finding import Fact, Finding, NotChecked, Stake
-from perfsuite.analyse.advice.subject import Dims, Subject, largest, named, plain_name, ranked, works_itself, written
+from perfsuite.analyse.advice.subject import Dims, Subject, largest, named, plain_name, ranked, sized
 from perfsuite.records import Operator, PythonTime
 
 #: In networks that are mostly convolutions or products the loss takes a few per cent of a step.
@@ -74,13 +74,19 @@ class LossShare:
         if whole.share is None or whole.share < LOSS_SHARE:
             return ()
         # Logits are read once and their gradient written once, whatever the loss.
-        passes = [subject.cost([row]).ns / row.count for row in rows if _full_pass(row, rows)]
+        working = subject.own_work(rows)
+        passes = [subject.cost([row]).ns / row.count for row in working if _full_pass(row, rows)]
         kept = 2 * min(passes, default=0.0)
         stake = whole.times(max(0.0, 1 - kept / whole.ns)) if whole.ns else whole
         facts = [Fact(f"loss forward ({loss.how})", None, subject.cost(loss.forward, loss.python).ns)]
         facts.append(Fact("loss backward", None, subject.cost(loss.backward).ns))
         facts += [
-            Fact(f"{found[0].name} on {written(largest(found[0]))}", sum(row.count for row in found), spent.ns)
+            # One that calls its out-variant is called once; where all leave the work to others, each call counts.
+            Fact(
+                sized(found[0].name, found[0]),
+                sum(row.count for row in subject.own_work(found) or found),
+                spent.ns,
+            )
             for found, spent in ranked(rows, lambda row: (row.name, largest(row)), subject.cost)
         ]
         return (
@@ -106,7 +112,7 @@ def _full_pass(row: Operator, rows: Iterable[Operator]) -> bool:
     name = plain_name(row)
     # Views and fills of it are no passes over what is in it.
     computes = name in ELEMENTWISE or _REDUCTIONS.fullmatch(name) or _OF_LOSSES.fullmatch(name)
-    return bool(row.count and computes) and works_itself(row) and math.prod(largest(row)) == size
+    return bool(row.count and computes) and math.prod(largest(row)) == size
 
 
 class LossPrecision:
@@ -133,7 +139,7 @@ class LossPrecision:
             return ()
         kinds = named(row.dtypes[0] for row in rows)
         facts = tuple(
-            Fact(f"{row.name} of {written(largest(row))} in {row.dtypes[0]}", row.count, subject.cost([row]).ns)
+            Fact(f"{sized(row.name, row, 'of')} in {row.dtypes[0]}", row.count, subject.cost([row]).ns)
             for row in rows[:4]
         )
         return (

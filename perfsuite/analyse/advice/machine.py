@@ -73,18 +73,22 @@ class PageFaults:
         memory, environment = subject.profile.memory, subject.environment
         assert memory is not None
         system, user, wall, faults = memory.system_ns, memory.user_ns, memory.wall_ns, memory.page_faults
-        if system is None or user is None or wall is None or faults is None or not system + user:
+        if system is None or user is None or not wall or faults is None or not system + user:
             return ()
         share = system / (system + user)
         if share < KERNEL_SHARE or faults < FAULTS:
             return ()
+        # Threads work beside each other, so that the kernel's part of their time is its part of the step; and a step
+        # that waits (for a CPU, for data) does not get shorter by more than the kernel's own time.
+        stake = min(system, wall * share)
         # None of it known, or none recorded: nothing to hold the faults against.
         asked = sum(row.allocated_bytes or 0 for row in subject.profile.operators)
         if asked and faults * PAGE_BYTES < FRESH * asked:
             return ()
         facts = [
-            Fact("CPU time of all threads in the kernel", None, system, share),
-            Fact(f"page faults, of at least {faults * PAGE_BYTES / 2**20:.0f} MiB together", faults),
+            Fact(f"of all threads' CPU time in one bare step the kernel has {share:.0%}", None, system),
+            Fact("that step by the clock", None, wall),
+            Fact(f"page faults in it, of at least {faults * PAGE_BYTES / 2**20:.0f} MiB together", faults),
         ]
         if asked:
             facts.append(Fact(f"tensors ask for {asked / 2**20:.0f} MiB in a step"))
@@ -95,7 +99,12 @@ class PageFaults:
                 self.name,
                 "the kernel works on fresh pages for tensors in every step",
                 tuple(facts),
-                Stake(wall * share, share, "estimated: the kernel's part of the CPU time, of one bare step"),
+                Stake(
+                    stake,
+                    stake / wall,
+                    "estimated upper bound: the kernel's CPU time, or with several threads its part of the step; of "
+                    "that bare step",
+                ),
                 "keep memory in the process: run it as `perfsuite launch -- COMMAND`, or preload tcmalloc or jemalloc, "
                 "or set MALLOC_TRIM_THRESHOLD_, MALLOC_TOP_PAD_ and MALLOC_MMAP_THRESHOLD_ high",
                 "one step; the kernel may also have been busy with reading files or with other threads",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from perfsuite.analyse.advice.finding import Fact, Finding, NotChecked, Stake
 from perfsuite.analyse.advice.losses import find_loss
 from perfsuite.analyse.advice.subject import Cost, Dims, Subject, largest, plain_name, written
-from perfsuite.records import Profile
+from perfsuite.records import Operator, Profile
 
 #: Counts that differ by less can come from steps that are not alike.
 RATIO = 1.5
@@ -22,7 +22,8 @@ VISIBLE = 0.02
 class _Work:
     count: float
     cost: Cost
-    elements: float
+    #: Of the largest tensor of each call together; None where no call has a tensor of known sizes.
+    elements: float | None
 
 
 class Reference:
@@ -51,25 +52,27 @@ class Reference:
     def _compare(
         self, what: str, here: Mapping[str, _Work], there: Mapping[str, _Work], same_machine: bool
     ) -> list[Finding]:
-        nothing = _Work(0, Cost(0.0, 0.0), 0)
+        nothing = _Work(0, Cost(0.0, 0.0), None)
         facts, stakes = [], []
         for name in dict.fromkeys((*here, *there)):
             ours, theirs = here.get(name, nothing), there.get(name, nothing)
             share = max(ours.cost.share or 0, theirs.cost.share or 0)
-            if share < VISIBLE or not (_differ(ours.count, theirs.count) or _differ(ours.elements, theirs.elements)):
+            size = _size(ours.elements, theirs.elements)
+            if share < VISIBLE or not (_differ(ours.count, theirs.count) or size):
                 continue
             text = f"{name}: {ours.count:g}× here, {theirs.count:g}× in the reference"
-            if not _differ(ours.count, theirs.count):
-                text += f", on {ours.elements / theirs.elements:.2g}× the elements"
-            facts.append(Fact(text, None, ours.cost.ns, ours.cost.share))
-            stakes.append(ours.cost.ns - theirs.cost.ns)
+            facts.append(
+                Fact(text if _differ(ours.count, theirs.count) else text + size, None, ours.cost.ns, ours.cost.share)
+            )
+            # What is missing here does not pay for what is new: they may have nothing to do with each other.
+            stakes.append(max(0.0, ours.cost.ns - theirs.cost.ns))
         if not facts:
             return []
         facts.sort(key=lambda fact: -(fact.time_ns or 0))
-        more = sum(stakes)
-        how = "measured: time of these here less that in the reference" if same_machine else (
-            "unknown: the reference was recorded on another machine or with other threads"
-        )  # fmt: skip
+        more = math.fsum(stakes)
+        how = _how(
+            more, same_machine, "measured: time of those that take longer here, less their time in the reference"
+        )
         known = same_machine and more > 0
         wall = next((w.cost.ns / w.cost.share for w in here.values() if w.cost.share), None)
         return [
@@ -110,7 +113,7 @@ class Reference:
                 Stake(
                     more if known else None,
                     more / here.ns * (here.share or 0) if known else None,
-                    "measured: time of the loss here less that in the reference" if same_machine else "unknown",
+                    _how(more, same_machine, "measured: time of the loss here less that in the reference"),
                 ),
                 "compare the data: the number of classes (the last size), of anchors or tokens, the batch",
                 "a loss grows with classes and anchors by nature",
@@ -122,6 +125,21 @@ def _settings(here: Profile, there: Profile) -> list[Fact]:
     """What the workloads say of themselves, where they differ: then most else does too."""
     pairs = ((name, getattr(here, name), getattr(there, name)) for name in ("scale", "dtype", "backend"))
     return [Fact(f"{name}: {mine} here, {its} in the reference") for name, mine, its in pairs if mine != its]
+
+
+def _how(more: float, same_machine: bool, measured: str) -> str:
+    if not same_machine:
+        return "unknown: the reference was recorded on another machine or with other threads"
+    return measured if more > 0 else "nothing is known to be lost: they take no longer here than in the reference"
+
+
+def _size(ours: float | None, theirs: float | None) -> str:
+    """How the number of elements differs; empty if it does not, or is not known."""
+    if ours is None or theirs is None or not _differ(ours, theirs):
+        return ""
+    if not theirs:
+        return f", on {ours:g} elements, none in the reference"
+    return f", on {ours / theirs:.2g}× the elements" if ours else f", on no elements, {theirs:g} in the reference"
 
 
 def _differ(one: float, other: float) -> bool:
@@ -138,7 +156,7 @@ def _primitives(subject: Subject) -> dict[str, _Work]:
     for row in subject.profile.primitives:
         groups[f"{row.kind} {row.direction}".removesuffix(" undef")].append(row)
     return {
-        name: _Work(sum(row.count for row in rows), subject.primitive_cost(rows), 0) for name, rows in groups.items()
+        name: _Work(sum(row.count for row in rows), subject.primitive_cost(rows), None) for name, rows in groups.items()
     }
 
 
@@ -150,10 +168,15 @@ def _operators(subject: Subject) -> dict[str, _Work]:
         name: _Work(
             sum(row.count for row in rows),
             subject.cost(rows),
-            sum(row.count * math.prod(largest(row) or (0,)) for row in rows),
+            _elements(rows),
         )
         for name, rows in groups.items()
     }
+
+
+def _elements(rows: list[Operator]) -> float | None:
+    sizes = [row.count * math.prod(shape) for row in rows if (shape := largest(row))]
+    return math.fsum(sizes) if sizes else None
 
 
 def _changed_shapes(subject: Subject, other: Subject) -> dict[str, tuple[Dims, Dims]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from perfsuite.analyse.advice.elementwise import ElementwiseChains, Fragmented
 from perfsuite.analyse.advice.finding import Advice, Finding, NotChecked, Rule
 from perfsuite.analyse.advice.frozen import FrozenBackward, FrozenBatchNorm
+from perfsuite.analyse.advice.interpreter import PythonBound
 from perfsuite.analyse.advice.kernels import Bfloat16, SlowImplementation
 from perfsuite.analyse.advice.layouts import Reorders, WeightReorders
 from perfsuite.analyse.advice.losses import LossPrecision, LossShare
@@ -22,6 +23,7 @@ RULES: tuple[Rule, ...] = (
     SlowImplementation(),
     ElementwiseChains(),
     Fragmented(),
+    PythonBound(),
     OptimizerLoop(),
     LossShare(),
     LossPrecision(),

@@ -70,6 +70,18 @@ class Subject:
         wall = _typical(self.profile.walls_ns.get("operators", ()), profiled)
         return _cost((_typical(row.self_ns_samples, row.self_ns) for row in rows), wall)
 
+    def whole_cost(self, operators: Iterable[Operator]) -> Cost:
+        """Time of these rows with what they call, for rows none of which calls another (those with FLOPs do not).
+
+        The self time where most of the work is in it; the extension's convolutions spend theirs below, in ``…_impl``.
+        """
+        profiled = self.profile.ledger.wall_ns if self.profile.ledger is not None else 0.0
+        wall = _typical(self.profile.walls_ns.get("operators", ()), profiled)
+        return _cost(
+            (_typical(row.self_ns_samples, row.self_ns) if works_itself(row) else row.total_ns for row in operators),
+            wall,
+        )
+
     def primitive_cost(self, primitives: Iterable[Primitive]) -> Cost:
         """Time in these primitives, of the primitive pass."""
         wall = _typical(self.profile.walls_ns.get("primitives", ()), 0.0)
@@ -84,6 +96,33 @@ class Subject:
     def primitives_of(self, operator: Operator) -> tuple[Primitive, ...]:
         """The primitives that ran inside this operator."""
         return tuple(self.profile.primitives[index] for index in operator.primitives)
+
+    def primitives_below(self, operator: Operator) -> tuple[Primitive, ...]:
+        """The same; where it leaves the work to another, those of that one in this module and phase.
+
+        The extension's operators call their ``…_impl``, or one of their own name, whose inputs are not recorded.
+        """
+        own = self.primitives_of(operator)
+        if own:
+            return own
+        names, place = (operator.name, f"{operator.name}_impl"), (operator.phase, operator.module)
+        return tuple(
+            one
+            for row in self.profile.operators
+            if row.name in names and (row.phase, row.module) == place and not row.shapes
+            for one in self.primitives_of(row)
+        )
+
+    def own_work(self, operators: Iterable[Operator]) -> tuple[Operator, ...]:
+        """Those of them that pass over their tensors themselves, without those that call another one to do it.
+
+        ``aten::div(tensor, scalar)`` calls ``aten::div(tensor, tensor)``, and only that one carries the bytes.  Where
+        no row of the name has any (a run recorded before there were, an operator without a formula), the time tells.
+        """
+        measured = {row.name for row in self.profile.operators if row.bytes_moved is not None}
+        return tuple(
+            row for row in operators if row.bytes_moved is not None or (row.name not in measured and works_itself(row))
+        )
 
     def operator_of(self, primitive: Primitive) -> Operator | None:
         """The operator that this primitive ran inside; None if it could not be joined."""
@@ -141,6 +180,11 @@ def works_itself(operator: Operator) -> bool:
 def written(shape: Sequence[int]) -> str:
     """Sizes as ``4x64x56x56``."""
     return "x".join(map(str, shape))
+
+
+def sized(text: str, operator: Operator, word: str = "on") -> str:
+    """The text and the sizes of the operator's largest tensor, ``aten::mul on 4x64``; without any, the text."""
+    return f"{text} {word} {written(largest(operator))}" if largest(operator) else text
 
 
 def grouped(items: Iterable[T], key: Callable[[T], object]) -> dict[object, list[T]]:

@@ -27,6 +27,7 @@ from perfsuite.analyse.diff.model import (
     Wall,
     WorkloadDiff,
 )
+from perfsuite.analyse.diff.reading import reading_notes
 from perfsuite.analyse.diff.rows import has_modules, rows_of
 from perfsuite.errors import UsageError
 from perfsuite.records import Profile, Run
@@ -67,13 +68,13 @@ def diff_runs(base: Run, head: Run, workload: str | None = None) -> RunDiff:
     reasons = [*machine_reasons(base.environment, head.environment)]
     for name in chosen:
         reasons += workload_reasons(before[name], after[name])
-    only = [Missing(name, "base") for name in before if name not in after]
-    only += [Missing(name, "head") for name in after if name not in before]
+    only = [Missing(name, "unknown" if head.problems else "base", "base") for name in before if name not in after]
+    only += [Missing(name, "unknown" if base.problems else "head", "head") for name in after if name not in before]
     return RunDiff(
         base.id,
         head.id,
         tuple(reasons),
-        environment_changes(base.environment, head.environment),
+        environment_changes(base, head),
         run_notes(base, head),
         tuple(only) if workload is None else (),
         tuple(diff_profiles(before[name], after[name]) for name in chosen),
@@ -85,8 +86,13 @@ def diff_profiles(base: Profile, head: Profile, confidence: float = 0.95) -> Wor
     notes = list(workload_notes(base, head))
     changes = workload_changes(base, head)
     wall = _wall(base, head, confidence)
-    if base.ledger is None or head.ledger is None:
-        return WorkloadDiff(base.name, changes, wall, None, (), Census(), tuple(notes))
+    compared = None if base.ledger is None or head.ledger is None else ledgers(base, head)
+    notes += reading_notes(wall, compared, base.memory, head.memory)
+    if compared is None:
+        return WorkloadDiff(
+            base.name, changes, wall, None, (), Census(), tuple(notes),
+            base_memory=base.memory, head_memory=head.memory,
+        )  # fmt: skip
     modules = has_modules(base) and has_modules(head)
     if not modules and (has_modules(base) or has_modules(head)):
         side = "head" if has_modules(base) else "base"
@@ -97,14 +103,18 @@ def diff_profiles(base: Profile, head: Profile, confidence: float = 0.95) -> Wor
     operators = {id(pair): judge(pair) for pair in pairs if pair.shown.kind == "operator"}
     rows = [delta_of(pair, operators[id(pair)].causes if id(pair) in operators else (), base, head) for pair in pairs]
     rows.append(unattributed(base, head))
+    ordered, culprits = ranked(rows, base)
     return WorkloadDiff(
         base.name,
         changes,
         wall,
-        ledgers(base, head),
-        ranked(rows, base),
+        compared,
+        ordered,
         census(operators.values(), base, head),
         tuple(notes),
+        culprits,
+        base.memory,
+        head.memory,
     )
 
 

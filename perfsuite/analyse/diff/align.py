@@ -1,7 +1,8 @@
 """Which row of base is which row of head.
 
 First what is the same in everything, then step by step what is the same in less: what the operator is called, its data
-types, its shapes, the module it is in, its phase.  What stays alone was added or removed.  Within a step the nearest
+types, its shapes, the module it is in, its phase.  What stays alone was added or removed: operators of
+different families compute different things, even where one took the other's place.  Within a step the nearest
 rows are paired first; every order is by what the rows say and exchangeable between the sides, so neither the order of
 the rows nor which side is base changes the pairs.
 """
@@ -58,9 +59,6 @@ def align(base: Sequence[Row], head: Sequence[Row]) -> tuple[Pair, ...]:
         found = _matched(left, right, lambda row, module, stage=stage: stage(row, module), renamed)  # type: ignore[misc]
         pairs += found
         left, right = _without(left, (pair.base for pair in found)), _without(right, (pair.head for pair in found))
-    replaced = _replaced(left, right, renamed)
-    pairs += replaced
-    left, right = _without(left, (pair.base for pair in replaced)), _without(right, (pair.head for pair in replaced))
     return (*pairs, *(Pair(row, None) for row in left), *(Pair(None, row) for row in right))
 
 
@@ -124,16 +122,6 @@ def _log_size(shape: object) -> float:
 def _common_end(one: str | None, other: str | None) -> int:
     pairs = zip(reversed(one or ""), reversed(other or ""), strict=False)
     return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one or ""), len(other or "")))
-
-
-def _replaced(left: Sequence[Row], right: Sequence[Row], renamed: dict[str, str]) -> list[Pair]:
-    """One operator alone on either side, at the same place on the same tensors: it took the other's place."""
-    groups = _groups(left, right, lambda row, module: (row.kind, row.phase, module, row.tensors), renamed)
-    return [
-        Pair(ours[0], theirs[0])
-        for ours, theirs in groups
-        if len(ours) == len(theirs) == 1 and ours[0].tensors and ours[0].kind == "operator"
-    ]
 
 
 def _without(rows: Iterable[Row], gone: Iterable[Row | None]) -> list[Row]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perfsuite.analyse.diff.align import Pair
-from perfsuite.analyse.diff.model import Cause, Census, Entry, Place, Total, Value
-from perfsuite.analyse.diff.primitives import compare_primitives, isa_of
+from perfsuite.analyse.diff.model import Cause, Census, Entry, Place, Value
+from perfsuite.analyse.diff.primitives import compare_primitives, label_of, problem_of
 from perfsuite.analyse.diff.rows import Row
+from perfsuite.analyse.diff.totals import totals, unsteady_problems
 from perfsuite.records import Primitive, Profile, Shape
 
 #: What the census saw → the kind of cause it is, the one that explains the others first: another operator is called in
@@ -23,22 +23,21 @@ CAUSES = {
     "operator": "count",
     "count": "count",
     "executions": "count",
+    "primitive": "count",
     "implementation": "implementation",
-    "primitive": "implementation",
     "attributes": "implementation",
     "algorithm": "implementation",
     "layout": "layout",
     "reorder": "reorder",
 }
 _ORDER = {what: position for position, what in enumerate(CAUSES)}
-#: In a listing what is about primitives comes first: it is what nothing else shows.
-_LISTED = ("implementation", "primitive", "isa", "layout", "reorder", "operator", "dtype", "shape", "count")
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What the census says of one pair: entries, or that it is unstable and so not judged."""
+    """What the census says of one pair, or of no pair: entries, and what is unstable and so not judged."""
 
+    pair: Pair | None
     entries: tuple[Entry, ...] = ()
     unstable: tuple[Entry, ...] = ()
 
@@ -47,19 +46,34 @@ class Judged:
         """The entries that can explain a time, the first cause first."""
         backed = [entry for entry in self.entries if entry.what in CAUSES]
         # How a reorder is implemented explains less than anything about the primitives that compute.
-        backed.sort(key=lambda entry: (entry.primitive == "reorder", _ORDER[entry.what]))
-        return tuple(Cause(CAUSES[entry.what], entry.base, entry.head) for entry in backed)
+        backed.sort(key=lambda entry: (entry.primitive == "reorder", _ORDER[entry.what], -entry.cost_ns))
+        return tuple(map(_cause, backed))
+
+
+def _cause(entry: Entry) -> Cause:
+    # Of a primitive that is gone its implementation is no cause: what is left may run with the same.
+    base, head = entry.counts or (entry.base, entry.head)
+    return Cause(CAUSES[entry.what], base, head, entry.primitive)
 
 
 def judge(pair: Pair) -> Judged:
     """What was added, removed or changed in a pair of operators."""
+    base, head = pair.base, pair.head
     where = _place(pair.shown)
-    if any(row is not None and not row.stable for row in (pair.base, pair.head)):
-        return Judged(unstable=(Entry("operator", where, _counts(pair.base), _counts(pair.head)),))
-    if pair.base is None or pair.head is None:
-        return Judged(tuple(_alone(pair, where)))
-    entries = tuple(_changes(pair.base, pair.head, where))
-    return Judged(entries, tuple(_unstable_allocations(pair.base, pair.head, where)))
+    if any(row is not None and not row.stable for row in (base, head)):
+        return Judged(pair, unstable=(Entry("operator", where, _counts(base), _counts(head), cost_ns=_cost(pair)),))
+    found = _alone(pair, where) if base is None or head is None else _changes(base, head, where)
+    unstable = _unstable_allocations(base, head, where)
+    return Judged(pair, *(tuple(_priced(entries, _cost(pair))) for entries in (found, unstable)))
+
+
+def _cost(pair: Pair) -> float:
+    return max(row.self_ns for row in (pair.base, pair.head) if row is not None)
+
+
+def _priced(entries: Iterable[Entry], cost: float) -> Iterator[Entry]:
+    """With the cost of the row, where an entry is about the row and not about its primitives."""
+    return (entry if entry.primitive is not None else replace(entry, cost_ns=cost) for entry in entries)
 
 
 def _alone(pair: Pair, where: Place) -> Iterator[Entry]:
@@ -98,26 +112,29 @@ def _changes(base: Row, head: Row, where: Place) -> Iterator[Entry]:
 
 def _primitive_changes(base: Sequence[Primitive], head: Sequence[Primitive], where: Place) -> Iterator[Entry]:
     for found in compare_primitives(base, head):
-        yield Entry(found.what, where, found.base, found.head, found.primitive, found.problem)
+        yield Entry(
+            found.what, where, found.base, found.head, found.primitive, found.problem, found.cost_ns, found.counts
+        )
 
 
-def _unstable_allocations(base: Row, head: Row, where: Place) -> Iterator[Entry]:
+def _unstable_allocations(base: Row | None, head: Row | None, where: Place) -> Iterator[Entry]:
     for what in ("allocations", "allocated_bytes"):
-        before, after = (getattr(row, what) for row in (base, head))
+        before, after = (getattr(row, what) if row is not None else () for row in (base, head))
         if len(set(before)) > 1 or len(set(after)) > 1:
             yield Entry(what, where, _listed(before), _listed(after))
 
 
 def census(judged: Iterable[Judged], base: Profile, head: Profile) -> Census:
     """The census of a workload from what was found in its pairs, with its totals."""
-    found = list(judged)
-    entries = [entry for one in found for entry in one.entries] + list(_unjoined(base, head))
+    operators = list(judged)
+    found = [*operators, _unjoined(base, head)]
+    entries = [entry for one in found for entry in one.entries]
     whole_rows = ("operator", "primitive", "reorder")
     added = [entry for entry in entries if entry.base is None and entry.what in whole_rows]
     removed = [entry for entry in entries if entry.head is None and entry.what in whole_rows]
     alone = {id(entry) for entry in (*added, *removed)}
     return Census(
-        tuple(_totals(base, head)),
+        totals(base, head, ((one.pair, one.unstable) for one in operators)),
         _sorted(added),
         _sorted(removed),
         _sorted(entry for entry in entries if id(entry) not in alone),
@@ -125,49 +142,20 @@ def census(judged: Iterable[Judged], base: Profile, head: Profile) -> Census:
     )
 
 
-def _unjoined(base: Profile, head: Profile) -> Iterator[Entry]:
-    """Primitives that no operator could be found for, compared as one heap."""
+def _unjoined(base: Profile, head: Profile) -> Judged:
+    """Primitives that no operator could be found for, compared as one heap but for what is unstable in it."""
+    if not all("primitives" in side.passes for side in (base, head)):
+        return Judged(None)
+    nowhere, unsteady = Place(None, None, None, ()), unsteady_problems(base, head)
     ours, theirs = ([one for one in side.primitives if one.operator is None] for side in (base, head))
-    if all("primitives" in side.passes for side in (base, head)):
-        yield from _primitive_changes(ours, theirs, Place(None, None, None, ()))
-
-
-def _totals(base: Profile, head: Profile) -> Iterator[Total]:
-    before, after = _amounts(base), _amounts(head)
-    for what in dict.fromkeys((*before, *after)):
-        # A word like "isa avx2" counts executions: a side that does not have it has 0 of it, if it has the pass.
-        ours, theirs = (
-            side.get(what, 0 if " " in what and side["primitives"] is not None else None) for side in (before, after)
-        )
-        yield Total(what, ours, theirs)
-
-
-def _amounts(profile: Profile) -> dict[str, float | None]:
-    rows, recorded = profile.operators, "primitives" in profile.passes
-    found: dict[str, float | None] = {
-        "operators": _sum(row.count for row in rows),
-        "primitives": _sum(one.count for one in profile.primitives) if recorded else None,
-        "reorders": _sum(one.count for one in profile.primitives if one.kind == "reorder") if recorded else None,
-        "flops": _sum(row.flops for row in rows if row.flops is not None) or None,
-        "bytes_moved": _sum(row.bytes_moved for row in rows if row.bytes_moved is not None) or None,
-        "allocations": _sampled(row.allocations_samples for row in rows),
-        "allocated_bytes": _sampled(row.allocated_bytes_samples for row in rows),
-    }
-    words: Counter[str] = Counter()
-    for one in profile.primitives:
-        words[f"isa {isa_of(one.implementation) or 'not named'}"] += one.count  # type: ignore[assignment]
-        words[f"dtypes {one.dtypes}"] += one.count  # type: ignore[assignment]
-    return found | dict(sorted(words.items()))
-
-
-def _sum(values: Iterable[float]) -> float:
-    total = math.fsum(values)
-    return int(total) if total == int(total) else total
-
-
-def _sampled(samples: Iterable[tuple[int, ...]]) -> float | None:
-    known = [sum(one) / len(one) for one in samples if one]
-    return _sum(known) if known else None
+    unstable = []
+    for key in sorted(unsteady):
+        sides = [[one for one in side if problem_of(one) == key] for side in (ours, theirs)]
+        before, after = (_executions(side) for side in sides)
+        cost = max(math.fsum(one.time_ns for one in side) for side in sides)
+        unstable.append(Entry("executions", nowhere, before, after, label_of(*key[:2]), key[2], cost))
+    ours, theirs = ([one for one in side if problem_of(one) not in unsteady] for side in (ours, theirs))
+    return Judged(None, tuple(_primitive_changes(ours, theirs, nowhere)), tuple(unstable))
 
 
 def sizes(shapes: Shape) -> str:
@@ -193,10 +181,16 @@ def _place(row: Row) -> Place:
 
 def _counts(row: Row | None) -> Value:
     """Calls in each step, or where those are alike, what a primitive that is not did."""
-    if row is None:
-        return None
-    unsteady = [row.counts, *(one.counts for one in row.primitives)]
-    return next((_listed(counts) for counts in unsteady if len(set(counts)) > 1), f"{row.count:g}")
+    return None if row is None else _each_step(row.count, [row.counts, *(one.counts for one in row.primitives)])
+
+
+def _executions(primitives: Sequence[Primitive]) -> Value:
+    count = math.fsum(one.count for one in primitives)
+    return _each_step(count, [one.counts for one in primitives]) if primitives else None
+
+
+def _each_step(count: float, counts: Iterable[tuple[int, ...]]) -> Value:
+    return next((_listed(steps) for steps in counts if len(set(steps)) > 1), f"{count:g}")
 
 
 def _listed(values: Iterable[int]) -> str | None:
@@ -209,8 +203,4 @@ def _settled(samples: tuple[int, ...]) -> int | None:
 
 
 def _sorted(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    def place(entry: Entry) -> tuple[object, ...]:
-        position = _LISTED.index(entry.what) if entry.what in _LISTED else len(_LISTED)
-        return (entry.primitive == "reorder", position, repr(entry))
-
-    return tuple(sorted(entries, key=place))
+    return tuple(sorted(entries, key=lambda entry: (entry.rank, repr(entry))))

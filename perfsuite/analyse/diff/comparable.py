@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from perfsuite.analyse.diff.model import Change, Value
 from perfsuite.records import Environment, Profile, Run
@@ -24,11 +24,31 @@ _PLAIN = (
 _WORKLOAD = {"dtype": "data type", "scale": "scale"}
 
 
-def environment_changes(base: Environment, head: Environment) -> tuple[Change, ...]:
-    """Every recorded fact that differs, sorted by key; of variables and copies of oneDNN one by one."""
-    before, after = dict(_facts(base)), dict(_facts(head))
-    keys = sorted(set(before) | set(after))
-    return tuple(Change(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key))
+#: Which word of a note takes which form where the note is of both sides.
+_PLURAL = {"was": "were", "is": "are", "has": "have"}
+
+#: A sentence around a side: what stands before it, its verb, and what follows.
+_Note = tuple[str, str, str]
+
+
+def environment_changes(base: Run, head: Run) -> tuple[Change, ...]:
+    """Every recorded fact that differs, sorted by key; of variables and copies of oneDNN one by one.
+
+    What a copy of oneDNN says of itself is only heard by the primitive pass, so what a run without that pass lacks of
+    it is no change.
+    """
+    before, after = dict(_facts(base.environment)), dict(_facts(head.environment))
+    deaf = [facts for facts, run in ((before, base), (after, head)) if not _heard(run)]
+    return tuple(
+        Change(key, before.get(key), after.get(key))
+        for key in sorted(set(before) | set(after))
+        if before.get(key) != after.get(key)
+        and not (key.startswith("onednn[") and any(facts.get(key) is None for facts in deaf))
+    )
+
+
+def _heard(run: Run) -> bool:
+    return any("primitives" in profile.passes for profile in run.workloads)
 
 
 def machine_reasons(base: Environment, head: Environment) -> tuple[str, ...]:
@@ -51,48 +71,69 @@ def workload_reasons(base: Profile, head: Profile) -> tuple[str, ...]:
 
 
 def workload_changes(base: Profile, head: Profile) -> tuple[Change, ...]:
-    """What the workload, or how it was profiled, differs in."""
-    keys = ("backend", "dtype", "scale", "join", "steps")
+    """What the workload, or how it was profiled, differs in; a pass that a side lacks is a note and no change."""
+    keys = ["backend", "dtype", "scale"]
+    keys += ["join"] if base.join and head.join else []
+    keys += ["steps"] if base.ledger and head.ledger else []
     sides = [(key, getattr(base, key), getattr(head, key)) for key in keys]
     return tuple(Change(key, one, other) for key, one, other in sides if one != other)
 
 
 def run_notes(base: Run, head: Run) -> tuple[str, ...]:
     """What the reader must know of the two runs to trust a difference of times."""
-    notes = []
-    for side, run in (("base", base), ("head", head)):
-        disturbances = run.environment.disturbances
-        if disturbances is None:
-            notes.append(
-                f"whether {side} was recorded under quiet settings is not known; without them two processes of the "
-                "same code can differ by 10 to 25 %"
-            )
-        elif disturbances:
-            notes.append(
-                f"{side} was not quiet, and without quiet settings two processes of the same code can differ by "
-                f"10 to 25 %: {'; '.join(disturbances)}"
-            )
-        if run.status != "complete":
-            notes.append(f"{side} is {run.status}: it may lack workloads")
-        notes += [f"{side}: {problem}" for problem in run.problems]
-    return tuple(notes)
+    if base == head:
+        return ("these are the same run", *_told(_of_run(base), _of_run(head)))
+    return _told(_of_run(base), _of_run(head))
 
 
 def workload_notes(base: Profile, head: Profile) -> tuple[str, ...]:
     """The same of one workload."""
-    notes = []
-    for side, profile in (("base", base), ("head", head)):
-        if profile.contended:
-            notes.append(f"{side} was timed while other workers of its session ran")
-        if profile.samples is None or not profile.samples.rounds_ns:
-            notes.append(f"{side} was not timed")
-        if profile.ledger is None:
-            notes.append(f"{side} has no operator pass: neither rows nor a census can be compared")
-        elif "primitives" not in profile.passes:
-            notes.append(f"{side} has no primitive pass: implementations, layouts and reorders cannot be compared")
-        if profile.operators and not any(row.counts for row in profile.operators):
-            notes.append(f"{side} was recorded in format 1, which has no counts by step: unstable rows cannot be told")
-    return tuple(notes)
+    return _told(_of_workload(base), _of_workload(head))
+
+
+def _told(base: Sequence[_Note], head: Sequence[_Note]) -> tuple[str, ...]:
+    """The notes of base, then of head; one that both have is told once of both."""
+    told = []
+    for side, notes, other in (("base", base, head), ("head", head, base)):
+        for note in notes:
+            before, verb, after = note
+            if note not in other:
+                told.append(f"{before}{side} {verb} {after}")
+            elif side == "base":
+                told.append(f"{before}base and head {_PLURAL[verb]} {after}")
+    return tuple(told)
+
+
+def _of_run(run: Run) -> list[_Note]:
+    notes: list[_Note] = []
+    disturbances = run.environment.disturbances
+    if disturbances is None:
+        after = "recorded under quiet settings is not known; without them two processes of the same code can differ by "
+        notes.append(("whether ", "was", f"{after}10 to 25 %"))
+    elif disturbances:
+        after = "not quiet, and without quiet settings two processes of the same code can differ by 10 to 25 %"
+        notes.append(("", "was", f"{after}: {'; '.join(disturbances)}"))
+    if run.status != "complete":
+        notes.append(("", "is", f"{run.status}: workloads may be missing"))
+    if run.problems:
+        notes.append(("", "has", f"workloads that cannot be read: {'; '.join(run.problems)}"))
+    return notes
+
+
+def _of_workload(profile: Profile) -> list[_Note]:
+    notes: list[_Note] = []
+    if profile.contended:
+        notes.append(("", "was", "timed while other workers of the session ran"))
+    if profile.samples is None or not profile.samples.rounds_ns:
+        notes.append(("", "was", "not timed"))
+    if profile.ledger is None:
+        notes.append(("", "has", "no operator pass: neither rows nor a census can be compared"))
+    elif "primitives" not in profile.passes:
+        notes.append(("", "has", "no primitive pass: implementations, layouts and reorders cannot be compared"))
+    if profile.operators and not any(row.counts for row in profile.operators):
+        after = "recorded in format 1, which has no counts by step: unstable rows cannot be told"
+        notes.append(("", "was", after))
+    return notes
 
 
 def _facts(environment: Environment) -> Iterator[tuple[str, Value]]:

@@ -44,22 +44,29 @@ def ledgers(base: Profile, head: Profile) -> Ledgers:
     )
 
 
-def ranked(rows: Iterable[Delta], base: Profile) -> tuple[Delta, ...]:
-    """The culprit first.
+def ranked(rows: Iterable[Delta], base: Profile) -> tuple[tuple[Delta, ...], int]:
+    """The culprit first, and how many rows surely changed by something that matters.
 
     First the rows with a cause in the census whose time surely changed by something that matters
     (:data:`MATERIAL`), then those that changed as surely without one: between processes times drift, counts do not.
-    Then what has a cause but no sure effect, then the rest; in each the surest change first.
+    In both the surest change comes first.  Then what has a cause but no sure effect, then the rest, in both the
+    largest change first.  Where nothing surely changed, a cause explains nothing: all rows are in order of change.
     """
-    least = MATERIAL * _ledger(base).wall_ns
+    every, least = list(rows), MATERIAL * _ledger(base).wall_ns
+
+    def matters(row: Delta) -> bool:
+        return row.beyond_ns >= least and row.beyond_ns > 0
+
+    culprits = sum(map(matters, every))
 
     def place(row: Delta) -> tuple[object, ...]:
-        backed, matters = row.cause.kind != "time", row.beyond_ns >= least and row.beyond_ns > 0
-        tier = (0 if backed else 1) if matters else (2 if backed else 3)
+        unbacked, sure = row.cause.kind == "time", matters(row)
+        tier = (not sure, unbacked and culprits > 0)
         names = sorted(map(str, (row.name, row.base_name, row.module, row.base_module)))
-        return (tier, -row.beyond_ns, -abs(row.delta_ns), row.kind, names, str(row.phase), str(row.shapes))
+        size = (row.beyond_ns if sure else 0.0, abs(row.delta_ns))
+        return (tier, [-ns for ns in size], row.kind, names, str(row.phase), str(row.shapes))
 
-    return tuple(sorted(rows, key=place))
+    return tuple(sorted(every, key=place)), culprits
 
 
 def _delta(
@@ -73,10 +80,7 @@ def _delta(
     base: Profile,
 ) -> Delta:
     delta = after - before
-    was_each, is_each = samples
-    interval = shift = None
-    if was_each is not None and is_each is not None:
-        interval, shift = welch_interval(was_each, is_each), shift_interval(was_each, is_each)
+    interval, method = _interval(delta, *samples)
     wall = _ledger(base).wall_ns
     return Delta(
         kind=shown.kind,
@@ -92,21 +96,35 @@ def _delta(
         delta_ns=delta,
         share=delta / wall if wall else None,
         interval=interval,
-        beyond_ns=_beyond(delta, interval, shift),
+        method=method,
+        beyond_ns=abs(delta) if interval is None else max(0.0, _nearer(delta, interval)),
         cause=causes[0] if causes else Cause("time", before, after),
         causes=causes,
     )
 
 
-def _beyond(delta: float, *intervals: tuple[float, float] | None) -> float:
-    """How far the nearer end of an interval is from 0, on delta's side; the farthest of them.
+def _interval(
+    delta: float, base: Sequence[float] | None, head: Sequence[float] | None
+) -> tuple[tuple[float, float] | None, str | None]:
+    """The interval that says more, which is the one whose nearer end is farther from 0, and whose it is.
 
     Means tell most where noise is even; where a few steps were interrupted, only the order of the samples tells.
     """
-    known = [interval for interval in intervals if interval is not None]
-    if not known:
-        return abs(delta)
-    return max(0.0, *(low if delta > 0 else -high for low, high in known))
+    if base is None or head is None:
+        return None, None
+    welch, moses = welch_interval(base, head), shift_interval(base, head)
+    if welch is None:
+        return None, None
+    # An interrupted step can carry the mean past all that the order allows: then the two speak of unlike things.
+    if moses is not None and _nearer(-delta, moses) <= 0 and _nearer(delta, moses) > _nearer(delta, welch):
+        return moses, "moses"
+    return welch, "welch"
+
+
+def _nearer(delta: float, interval: tuple[float, float]) -> float:
+    """How far the end of an interval that is nearer to no change is on delta's side of it; below 0 on the other."""
+    low, high = interval
+    return low if delta > 0 else -high if delta < 0 else -math.inf
 
 
 def _samples(row: Row | None, profile: Profile) -> Sequence[float] | None:

@@ -6,10 +6,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from perfsuite.records import Shape
+from perfsuite.records import Memory, Shape
 
 #: A side of a change: a number, words, or None where there is nothing on that side or it is not known.
 Value = float | str | None
+
+
+#: Of entries that cost the same, what is about primitives comes first: it is what nothing else shows.
+_LISTED = (
+    "implementation", "primitive", "executions", "isa", "layout", "reorder", "operator", "name", "dtype", "shape",
+    "count",
+)  # fmt: skip
+_FOLLOWS = ("module", "phase", "flops", "bytes_moved", "allocations", "allocated_bytes")
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,8 @@ class Cause:
     kind: str
     base: Value
     head: Value
+    #: Kind and direction of the primitive it is about, None where it is about the operator.
+    primitive: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,11 +69,21 @@ class Entry:
     #: Kind and direction of the primitive it is about (``convolution backward_weights``), and its shape.
     primitive: str | None = None
     problem: str | None = None
+    #: Time by step of the row or the primitives it is about, on the side where they take longer, in ns.
+    cost_ns: float = 0.0
+    #: Of a ``primitive`` that was added or removed, how many executions of it base and head have.
+    counts: tuple[float, float] | None = None
+
+    @property
+    def rank(self) -> tuple[bool, float, bool, int]:
+        """Where it stands in a listing: what cost most first; what only follows from other entries comes last."""
+        position = _LISTED.index(self.what) if self.what in _LISTED else len(_LISTED)
+        return (self.what in _FOLLOWS, -self.cost_ns, self.primitive == "reorder", position)
 
 
 @dataclass(frozen=True)
 class Total:
-    """A count of the whole step, by ``what``: ``operators``, ``reorders``, ``flops``, ``isa avx512_core``, …"""
+    """A count of all in the step that is not unstable, by ``what``: ``operators``, ``reorders``, ``isa avx2``, …"""
 
     what: str
     base: float | None
@@ -82,9 +102,10 @@ class Census:
 
     @property
     def entries(self) -> Iterator[tuple[str, Entry]]:
-        """``added``, ``removed`` or ``changed``, and the entry: all that was judged."""
-        for fate, entries in (("changed", self.changed), ("added", self.added), ("removed", self.removed)):
-            yield from ((fate, entry) for entry in entries)
+        """``added``, ``removed`` or ``changed``, and the entry: all that was judged, by :attr:`Entry.rank`."""
+        fates = (("changed", self.changed), ("added", self.added), ("removed", self.removed))
+        every = [(fate, entry) for fate, entries in fates for entry in entries]
+        yield from sorted(every, key=lambda one: one[1].rank)
 
     @property
     def judged(self) -> int:
@@ -135,20 +156,23 @@ class Delta:
     delta_ns: float
     #: delta ÷ base's profiled wall time.
     share: float | None
-    #: Of delta_ns, from the profiled steps of each side; None where a side has fewer than two.
+    #: Of the change, from the profiled steps of each side; None where a side has fewer than two.
     interval: tuple[float, float] | None
-    #: What the change surely is at least: the nearer end of that interval, or of the one by the order of the samples
-    #: (:func:`perfsuite.stats.shift_interval`), whichever is farther from 0; 0 if both hold it, and |delta| itself
+    #: Whose it is: ``welch``, of the means, or ``moses``, by the order of the samples
+    #: (:func:`perfsuite.stats.shift_interval`), whichever says more; None without any.
+    method: str | None
+    #: What the change surely is at least: the end of the interval nearer to 0, 0 if it holds 0, and |delta| itself
     #: without any.
     beyond_ns: float
+    #: The first of ``causes``, or ``time``; it explains nothing where the row is not :attr:`changed`.
     cause: Cause
     #: All that the census saw change in it, the first of which is the cause.
     causes: tuple[Cause, ...]
 
     @property
-    def margin_ns(self) -> float | None:
-        """Half the width of the interval, which is symmetric."""
-        return (self.interval[1] - self.interval[0]) / 2 if self.interval is not None else None
+    def changed(self) -> bool:
+        """Whether its time or the census differs at all."""
+        return self.delta_ns != 0 or bool(self.causes)
 
 
 @dataclass(frozen=True)
@@ -174,14 +198,24 @@ class WorkloadDiff:
     operators: tuple[Delta, ...]
     census: Census
     notes: tuple[str, ...]
+    #: How many rows, at the head of ``operators``, surely changed by what matters (:mod:`.deltas`).
+    culprits: int = 0
+    #: Of one bare step of each side: resident memory and what the kernel did.  None where that pass did not run.
+    base_memory: Memory | None = None
+    head_memory: Memory | None = None
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A workload that only one side (``base`` or ``head``) has."""
+    """A workload that was found in one side alone (``base`` or ``head``).
+
+    ``only_in`` is that side, or ``unknown`` where the other one has files that cannot be read: the workload may be in
+    one of them.
+    """
 
     name: str
     only_in: str
+    found_in: str
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ class Row:
     allocations: tuple[int, ...] = ()
     allocated_bytes: tuple[int, ...] = ()
     primitives: tuple[Primitive, ...] = ()
+    #: Which operators of the profile it stands for.
+    indices: tuple[int, ...] = ()
 
     @cached_property
     def spelling(self) -> str:
@@ -58,15 +60,15 @@ class Row:
 
         Runs of format 1 have only means: a whole number is taken for the same number each time.
         """
-        return _same_each_time(self.count, self.counts) and all(
-            _same_each_time(primitive.count, primitive.counts) for primitive in self.primitives
+        return same_each_time(self.count, self.counts) and all(
+            same_each_time(primitive.count, primitive.counts) for primitive in self.primitives
         )
 
 
 def rows_of(profile: Profile, modules: bool = True, primitives: bool = True) -> tuple[Row, ...]:
     """Operators and Python time; without ``modules``, those that differ by the module alone are one row."""
     known = profile.primitives if primitives else None
-    rows = _folded([_operator(row, known) for row in profile.operators])
+    rows = _folded([_operator(row, index, known) for index, row in enumerate(profile.operators)])
     rows += [_python(row) for row in profile.python]
     if modules:
         return tuple(rows)
@@ -82,7 +84,7 @@ def has_modules(profile: Profile) -> bool:
     return any(module is not None for module in modules)
 
 
-def _operator(row: Operator, primitives: tuple[Primitive, ...] | None) -> Row:
+def _operator(row: Operator, index: int, primitives: tuple[Primitive, ...] | None) -> Row:
     return Row(
         "operator",
         row.name,
@@ -98,7 +100,8 @@ def _operator(row: Operator, primitives: tuple[Primitive, ...] | None) -> Row:
         row.bytes_moved,
         row.allocations_samples,
         row.allocated_bytes_samples,
-        tuple(primitives[index] for index in row.primitives) if primitives is not None else (),
+        tuple(primitives[at] for at in row.primitives) if primitives is not None else (),
+        (index,),
     )
 
 
@@ -145,6 +148,7 @@ def _merged(rows: Sequence[Row]) -> Row:
         _added(row.allocations for row in rows),
         _added(row.allocated_bytes for row in rows),
         tuple(primitive for row in rows for primitive in row.primitives),
+        tuple(index for row in rows for index in row.indices),
     )
 
 
@@ -162,7 +166,8 @@ def _known(values: Iterable[float | None]) -> float | None:
     return math.fsum(known) if known else None
 
 
-def _same_each_time(count: float, counts: tuple[int, ...]) -> bool:
+def same_each_time(count: float, counts: tuple[int, ...]) -> bool:
+    """Whether every step did it equally often, at least once; without counts by step, whether the mean is whole."""
     if not counts:
         return count > 0 and float(count).is_integer()
     return counts[0] > 0 and len(set(counts)) == 1

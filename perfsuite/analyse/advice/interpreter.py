@@ -1,0 +1,84 @@
+"""Time that no operator took: Python's, and what lies outside of what was recorded."""
+
+from __future__ import annotations
+
+from perfsuite.analyse.advice.elementwise import MANY, SHORT_NS, Fragmented
+from perfsuite.analyse.advice.finding import Fact, Finding, NotChecked, Stake
+from perfsuite.analyse.advice.subject import Subject
+from perfsuite.records import PythonTime
+
+#: Every step has some Python, and a small one much of it; from here on it rules the step.
+PYTHON_SHARE = 0.30
+#: Clocks differ by far less; what is beyond was done outside of all phases.
+UNATTRIBUTED_SHARE = 0.10
+#: Rows of evidence.
+_SHOWN = 5
+
+
+class PythonBound:
+    """A step that runs Python, or what nobody recorded, for a large part of its time."""
+
+    name = "python-bound"
+    needs = ("operators",)
+
+    def check(self, subject: Subject) -> tuple[Finding, ...] | NotChecked:
+        """Python from 30 % of the step where short operators do not explain it; unattributed time from 10 %."""
+        return (*self._python(subject), *self._unattributed(subject))
+
+    def _python(self, subject: Subject) -> tuple[Finding, ...]:
+        # Waiting for data has a rule of its own, where that can look.
+        waits = subject.lacks("phases") is None and subject.lacks("phase data") is None
+        rows = [row for row in subject.profile.python if not (waits and row.phase == "data")]
+        cost = subject.cost(python=rows)
+        if cost.share is None or cost.share < PYTHON_SHARE or _explained(subject, cost.ns):
+            return ()
+        dearest = sorted(rows, key=lambda row: -subject.cost(python=[row]).ns)
+        facts = [_fact(subject, [row], _where(row)) for row in dearest[:_SHOWN]]
+        if len(dearest) > _SHOWN:
+            facts.append(_fact(subject, dearest[_SHOWN:], f"{len(dearest) - _SHOWN} more such ranges"))
+        return (
+            Finding(
+                self.name,
+                f"Python outside of operators takes {cost.share:.0%} of the step",
+                tuple(facts),
+                Stake(cost.ns, cost.share, "upper bound, measured: self time of ranges that are not operators"),
+                "see what Python does in the first of these ranges (py-spy record --native, or cProfile around it): "
+                "waiting, loading or converting data, logging, .item() in a loop; move it out of the step, or do it "
+                "less often",
+                "some of it is what the framework needs for each call, and the profiler adds to that",
+            ),
+        )
+
+    def _unattributed(self, subject: Subject) -> tuple[Finding, ...]:
+        ledger = subject.profile.ledger
+        if ledger is None or ledger.wall_ns <= 0:
+            return ()
+        share = ledger.unattributed_ns / ledger.wall_ns
+        if share < UNATTRIBUTED_SHARE:
+            return ()
+        return (
+            Finding(
+                self.name,
+                f"{share:.0%} of the step lies outside of what was recorded",
+                (Fact("outside of all phases, or not seen by the profiler", None, ledger.unattributed_ns, share),),
+                Stake(ledger.unattributed_ns, share, "upper bound, measured: the step less operators and Python"),
+                "mark the rest of the step with profiled.phase (data, logging, metrics), or look with py-spy or "
+                "cProfile at what runs between the phases",
+                "it may be work that the step needs and that only lacks a name",
+            ),
+        )
+
+
+def _explained(subject: Subject, ns: float) -> bool:
+    """Whether the calls of many short operators explain so much Python: it leads from each to the next."""
+    calls = sum(row.count for row in subject.profile.operators)
+    return calls >= MANY and ns <= calls * SHORT_NS and bool(Fragmented().check(subject))
+
+
+def _where(row: PythonTime) -> str:
+    return f"{row.kind} range of {row.module or 'no module'}, {row.phase or 'no phase'}"
+
+
+def _fact(subject: Subject, rows: list[PythonTime], text: str) -> Fact:
+    cost = subject.cost(python=rows)
+    return Fact(text, sum(row.count for row in rows), cost.ns, cost.share)
