@@ -192,15 +192,22 @@ def test_python_that_short_operators_do_not_explain_is_a_finding():
     rows = (PythonTime("phase", "forward", None, 1, 250_000.0), PythonTime("module", "forward", "net", 1, 50_000.0))
     mm = op("aten::mm", "forward", ((4, 4),), 600_000)
     finding = the("python-bound", step(mm, python=rows))
+    assert finding.action.startswith("see what Python does")
     assert (finding.stake.ns, finding.stake.share) == (300_000, 0.3)
     assert [(fact.text, fact.time_ns) for fact in finding.evidence] == [
         ("phase range of no module, forward", 250_000),
         ("module range of net, forward", 50_000),
     ]
     assert find("python-bound", step(mm, python=rows[:1])) == []  # 25 %
+    # A small step: as much Python as leads from one operator to the next.
+    assert the("python-bound", step(replace(mm, count=15), python=rows)).action.startswith("give each call more work")
     short = op("aten::tanh", "forward", ((4, 4),), 100_000, count=200)
     assert find("python-bound", step(short, python=rows)) == []
     assert find("fragmented", step(short, python=rows)) != []
+    # 200 calls do not explain 5 ms of Python, however short they are.
+    asleep = step(short, python=(replace(rows[0], self_ns=5e6),), walls_ns={"operators": (10 * STEP,)})
+    assert find("fragmented", asleep) != []
+    assert the("python-bound", asleep).stake.share == 0.5
     # Waiting for data is the loader's rule, where it can look.
     data = replace(rows[0], phase="data")
     assert find("python-bound", step(mm, python=(data, rows[1]), phases=(Phase("data", (1,)),))) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfsuite.analyse.advice.elementwise import MANY, SHORT_NS, Fragmented
+from perfsuite.analyse.advice.elementwise import SHORT_NS, Fragmented
 from perfsuite.analyse.advice.finding import Fact, Finding, NotChecked, Stake
 from perfsuite.analyse.advice.subject import Subject
 from perfsuite.records import PythonTime
@@ -11,6 +11,12 @@ from perfsuite.records import PythonTime
 PYTHON_SHARE = 0.30
 #: Clocks differ by far less; what is beyond was done outside of all phases.
 UNATTRIBUTED_SHARE = 0.10
+#: Where it is no more than what leads from one operator to the next: then the step is only small.
+_SMALL = "give each call more work (a larger batch, torch.compile); then "
+_LOOK = (
+    "see what Python does in the first of these ranges (py-spy record, or cProfile around it): waiting, loading or "
+    "converting data, logging, .item() in a loop; move it out of the step, or do it less often"
+)
 #: Rows of evidence.
 _SHOWN = 5
 
@@ -30,7 +36,10 @@ class PythonBound:
         waits = subject.lacks("phases") is None and subject.lacks("phase data") is None
         rows = [row for row in subject.profile.python if not (waits and row.phase == "data")]
         cost = subject.cost(python=rows)
-        if cost.share is None or cost.share < PYTHON_SHARE or _explained(subject, cost.ns):
+        if cost.share is None or cost.share < PYTHON_SHARE:
+            return ()
+        of_calls = cost.ns <= SHORT_NS * sum(row.count for row in subject.profile.operators)
+        if of_calls and Fragmented().check(subject):
             return ()
         dearest = sorted(rows, key=lambda row: -subject.cost(python=[row]).ns)
         facts = [_fact(subject, [row], _where(row)) for row in dearest[:_SHOWN]]
@@ -42,9 +51,7 @@ class PythonBound:
                 f"Python outside of operators takes {cost.share:.0%} of the step",
                 tuple(facts),
                 Stake(cost.ns, cost.share, "upper bound, measured: self time of ranges that are not operators"),
-                "see what Python does in the first of these ranges (py-spy record --native, or cProfile around it): "
-                "waiting, loading or converting data, logging, .item() in a loop; move it out of the step, or do it "
-                "less often",
+                (_SMALL if of_calls else "") + _LOOK,
                 "some of it is what the framework needs for each call, and the profiler adds to that",
             ),
         )
@@ -67,12 +74,6 @@ class PythonBound:
                 "it may be work that the step needs and that only lacks a name",
             ),
         )
-
-
-def _explained(subject: Subject, ns: float) -> bool:
-    """Whether the calls of many short operators explain so much Python: it leads from each to the next."""
-    calls = sum(row.count for row in subject.profile.operators)
-    return calls >= MANY and ns <= calls * SHORT_NS and bool(Fragmented().check(subject))
 
 
 def _where(row: PythonTime) -> str:
