@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perfsuite.quiet import GLIBC
+from perfsuite.quiet import GLIBC, SPIN_BRIEFLY
 from perfsuite.stats import median, median_interval
 
 _ROOT = Path(__file__).resolve().parents[2]
 
 #: For processes that step a workload.  The repository is importable.  glibc's malloc keeps what is freed
 #: instead of returning it to the kernel, whose page faults are the largest noise of a training step.  Idle
-#: OpenMP threads sleep instead of spinning beside the timed process.
+#: OpenMP threads soon sleep instead of spinning beside the timed process.
 QUIET = {
     "PYTHONPATH": str(_ROOT),
     **GLIBC,
-    "OMP_WAIT_POLICY": "passive",
+    **SPIN_BRIEFLY,
 }
 
 REACHED, MISSED, UNSETTLED = 0, 1, 3
