@@ -101,6 +101,7 @@ class _Tallier:
         self._unknown_formats: Counter[str] = Counter()
 
     def add(self, block: Block) -> None:
+        """Count the lines of the next block."""
         lines = block.lines
         # The number of the first line, from 1; a line that goes on is counted once.
         first = self._lines + (0 if self._goes_on else 1)
@@ -214,6 +215,7 @@ class _Tallier:
             self._reject(Rejected(number, reason, end_of(text[start:end])))
 
     def result(self) -> Tally:
+        """What all blocks so far add up to."""
         self._memory.add_recent()
         executions, time_ms, recovered = self._sums.total(Call)
         graph_executions, graph_time_ms, graphs_recovered = self._sums.total(Partition)
