@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 #: Version of the files in a run folder.  Raised whenever a key is added, removed or changes its meaning.
-FORMAT = 2
-#: What this version reads.  Keys that format 1 lacks have defaults that say "not known".
-READABLE_FORMATS = (1, 2)
+FORMAT = 3
+#: What this version reads.  Keys that formats 1 and 2 lack have defaults that say "not known".
+READABLE_FORMATS = (1, 2, 3)
 
 #: One operator input: its sizes, or a list of sizes for a list of tensors, or ``()`` for a scalar.
 Shape = tuple[Any, ...]
@@ -161,6 +161,32 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class PhaseSpan:
+    """When a phase ran within one step; a phase that was entered twice has two spans."""
+
+    name: str
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True)
+class AllocationCurve:
+    """Bytes that one step holds of PyTorch's CPU allocator, as a step function; 0 is what was held when it began.
+
+    From ``times_ns[i]`` on, ``live_bytes[i]`` are held.  It falls below 0 where more is given back of what earlier
+    steps allocated than the step has allocated itself.  Highest and lowest points are kept, others may be left out.
+    """
+
+    #: Of that step, by the profiler's clock, under the profiler.
+    wall_ns: int
+    #: Since the step began, from 0 to ``wall_ns``, ascending; of two equal ones the second comes after the first.
+    times_ns: tuple[int, ...]
+    live_bytes: tuple[int, ...]
+    #: Of the same step, in order of start.
+    phases: tuple[PhaseSpan, ...] = ()
+
+
+@dataclass(frozen=True)
 class Profile:
     """Everything recorded of one workload.  A pass that did not run leaves its part ``None`` or empty."""
 
@@ -175,6 +201,8 @@ class Profile:
     python: tuple[PythonTime, ...] = ()
     ledger: Ledger | None = None
     memory: Memory | None = None
+    #: None where the memory pass did not run, and in runs of formats 1 and 2.
+    allocation_curve: AllocationCurve | None = None
     #: Pass → wall time of each of its steps by a clock outside the profiler.  A share of a step is taken of the
     #: pass it was measured in: steps of different passes are minutes apart, and machines drift.
     walls_ns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from perfsuite.records import (
+    AllocationCurve,
     Environment,
     Ledger,
     Memory,
     Operator,
     Phase,
+    PhaseSpan,
     Primitive,
     Profile,
     PythonTime,
@@ -86,6 +88,16 @@ def a_profile(name: str = NAME, **changes: object) -> Profile:
         ),
         "ledger": Ledger(100_000.0, 75_000.0, 20_000.0, 5_000.0, 4.0, 4.0),
         "memory": Memory(10 * 2**20, 25 * 2**20),
+        "allocation_curve": AllocationCurve(
+            wall_ns=100_000,
+            times_ns=(0, 10_000, 41_000, 60_000, 90_000, 95_000, 100_000),
+            live_bytes=(0, 2**20, 3 * 2**20, 2**21, -(2**20), 0, 0),
+            phases=(
+                PhaseSpan("forward", 1_000, 42_000),
+                PhaseSpan("backward", 42_000, 92_000),
+                PhaseSpan("optimizer", 92_000, 99_000),
+            ),
+        ),
         "walls_ns": {"phases": (100_000, 100_000), "operators": (100_000, 100_000), "primitives": (100_000, 100_000)},
         "overhead": {"operators": 0.041, "primitives": 0.12},
         "passes": ("timing", "operators", "primitives", "memory"),
@@ -124,6 +136,13 @@ _primitives = st.builds(
     algorithm=_text, problem=_text, count=_number, time_ns=_number, operator=st.none() | _whole,
     counts=_tuples(_whole), time_ns_samples=_tuples(_number),
 )  # fmt: skip
+_curves = st.builds(
+    AllocationCurve,
+    wall_ns=_whole,
+    times_ns=_tuples(_whole),
+    live_bytes=_tuples(_whole),
+    phases=_tuples(st.builds(PhaseSpan, _text, _whole, _whole)),
+)
 _ledgers = st.builds(Ledger, _number, _number, _number, _number, _number, _number)
 
 #: Any profile the types allow, indices that point nowhere included.
@@ -136,6 +155,7 @@ profiles = st.builds(
     python=_tuples(st.builds(PythonTime, _text, _word, _word, _number, _number, _tuples(_whole))),
     ledger=st.none() | _ledgers,
     memory=st.none() | st.builds(Memory, _whole, st.none() | _whole, *[st.none() | _whole] * 4),
+    allocation_curve=st.none() | _curves,
     walls_ns=st.dictionaries(_text | st.sampled_from(["phases", "primitives"]), _tuples(_whole), max_size=3),
     overhead=st.dictionaries(_text, _number, max_size=3), passes=_tuples(_text), steps=_whole, join=_word,
     contended=st.booleans(), notes=_tuples(_text),

@@ -115,8 +115,8 @@ def test_json_has_exactly_the_documented_keys(runs: Path) -> None:
     (workload,) = shown["workloads"]
     assert list(workload) == [
         "name", "scale", "dtype", "backend", "iterations", "samples_ns", "phases", "operators", "primitives", "python",
-        "ledger", "peak_rss_bytes", "start_rss_bytes", "usage", "walls_ns", "overhead", "passes", "steps", "join",
-        "contended", "notes",
+        "ledger", "peak_rss_bytes", "start_rss_bytes", "usage", "allocation_curve", "walls_ns", "overhead", "passes",
+        "steps", "join", "contended", "notes",
     ]  # fmt: skip
     assert list(workload["phases"][0]) == ["name", "wall_ns", "samples_ns"]
     assert list(workload["operators"][0]) == [
@@ -129,6 +129,8 @@ def test_json_has_exactly_the_documented_keys(runs: Path) -> None:
         "time_ns", "operator", "counts", "time_ns_samples",
     ]  # fmt: skip
     assert list(workload["python"][0]) == ["kind", "phase", "module", "count", "self_ns", "self_ns_samples"]
+    assert list(workload["allocation_curve"]) == ["wall_ns", "times_ns", "live_bytes", "phases"]
+    assert list(workload["allocation_curve"]["phases"][0]) == ["name", "start_ns", "end_ns"]
     assert list(workload["ledger"]) == [
         "wall_ns", "operators_ns", "python_ns", "unattributed_ns", "joined_primitives", "executed_primitives",
         "joined_ratio",
@@ -154,7 +156,7 @@ def test_every_key_is_documented(runs: Path) -> None:
 def test_json_values_are_those_of_the_records(runs: Path) -> None:
     shown = json.loads(invoke("show", "--json", "--dir", runs).stdout)
     (workload,) = shown["workloads"]
-    assert (shown["format"], shown["status"], shown["problems"]) == (2, "complete", [])
+    assert (shown["format"], shown["status"], shown["problems"]) == (3, "complete", [])
     assert shown["environment"]["onednn"] == [{"version": "v3.12.0", "commit": "80afa710"}]
     assert workload["iterations"] == 2
     assert workload["samples_ns"] == [ns // 2 for ns in range(180_000, 220_001, 4_000)]
@@ -165,6 +167,8 @@ def test_json_values_are_those_of_the_records(runs: Path) -> None:
     assert workload["primitives"][3]["direction"] == "backward_weights", "the log's own word"
     assert workload["ledger"]["joined_ratio"] == 1
     assert workload["walls_ns"] == {name: [100_000, 100_000] for name in ("phases", "operators", "primitives")}
+    assert workload["allocation_curve"]["live_bytes"] == [0, 2**20, 3 * 2**20, 2**21, -(2**20), 0, 0]
+    assert workload["allocation_curve"]["phases"][1] == {"name": "backward", "start_ns": 42_000, "end_ns": 92_000}
     assert workload["overhead"] == {"operators": 0.041, "primitives": 0.12}
 
 
@@ -230,8 +234,8 @@ def test_errors_are_one_line(runs: Path, tmp_path: Path) -> None:
 
 def test_a_newer_run_says_to_upgrade(runs: Path) -> None:
     manifest = list_runs(runs)[0].path / "run.json"
-    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 3'))
-    assert_one_line_error(invoke("show", "--dir", runs), "newer perfsuite (format 3, this one reads 2)", "upgrade")
+    manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 4'))
+    assert_one_line_error(invoke("show", "--dir", runs), "newer perfsuite (format 4, this one reads 3)", "upgrade")
 
 
 def test_ctrl_c_is_130(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from perfsuite.codec import from_json, to_json
 from perfsuite.errors import StoreError
-from perfsuite.records import Environment, Ledger, Operator, Primitive, Profile, Samples
+from perfsuite.records import AllocationCurve, Environment, Ledger, Operator, PhaseSpan, Primitive, Profile, Samples
 from tests.samples import a_profile, an_environment, profiles
 
 # Building a whole profile is slow for hypothesis, not for us.
@@ -61,7 +61,7 @@ PLACES = places(through_json(a_profile()))
 
 def test_the_sample_holds_every_kind_of_record() -> None:
     assert {path[0] for path in PLACES if path} == {
-        "samples", "phases", "operators", "primitives", "python", "ledger", "memory",
+        "samples", "phases", "operators", "primitives", "python", "ledger", "memory", "allocation_curve",
     }  # fmt: skip
 
 
@@ -81,6 +81,8 @@ REQUIRED = [
         (("operators", 0), Operator),
         (("primitives", 2), Primitive),
         (("ledger",), Ledger),
+        (("allocation_curve",), AllocationCurve),
+        (("allocation_curve", "phases", 1), PhaseSpan),
     ]
     for field in dataclasses.fields(kind)
     if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING

@@ -84,6 +84,11 @@ def _reads_back(profile: Profile) -> bool:
     samples = (sample for one in profile.primitives for sample in one.time_ns_samples)
     if not all(abs(number) < 2.0**200 for number in (*numbers, *samples)):
         return False
+    curve = profile.allocation_curve
+    if curve is not None and not 0 < len(curve.times_ns) == len(curve.live_bytes):
+        return False
+    if curve is not None and list(curve.times_ns) != sorted(curve.times_ns):
+        return False
     return all(0 <= i < len(profile.primitives) for o in profile.operators for i in o.primitives) and all(
         p.operator is None or 0 <= p.operator < len(profile.operators) for p in profile.primitives
     )
@@ -100,7 +105,7 @@ def test_any_profile_reads_back_or_is_named_as_a_problem(tmp_path: Path, profile
         assert (loaded.workloads, loaded.problems) == ((profile,), ())
     else:
         assert loaded.workloads == ()
-        assert re.search("no primitive|no operator|a number that is not finite", loaded.problems[0])
+        assert re.search("no primitive|no operator|a number that is not finite|allocation_curve", loaded.problems[0])
     shutil.rmtree(run.path)
 
 
@@ -113,7 +118,7 @@ def test_the_folder_is_as_documented(tmp_path: Path) -> None:
         ".lock", "run.json", f"workloads/{workload_file_name('a')}", f"workloads/{workload_file_name('b')}",
     ]  # fmt: skip
     manifest = json.loads((path / "run.json").read_text())
-    assert manifest["format"] == 2
+    assert manifest["format"] == 3
     assert manifest["workloads"] == [workload_file_name("a"), workload_file_name("b")]
 
 
@@ -314,17 +319,17 @@ def test_a_row_that_points_nowhere_is_a_problem(tmp_path: Path, index: int) -> N
 
 def test_a_newer_manifest_is_refused_and_the_way_out_named(tmp_path: Path) -> None:
     path = recorded(tmp_path, "a")
-    edit_json(path / "run.json", lambda data: data.update(format=3))
-    with pytest.raises(StoreError, match=r"written by a newer perfsuite \(format 3, this one reads 2\).*upgrade"):
+    edit_json(path / "run.json", lambda data: data.update(format=4))
+    with pytest.raises(StoreError, match=r"written by a newer perfsuite \(format 4, this one reads 3\).*upgrade"):
         load_run(path)
 
 
 def test_a_newer_workload_file_is_refused_and_the_rest_shown(tmp_path: Path) -> None:
     path = recorded(tmp_path, "a", "b")
-    edit_json(workload_file(path, "b"), lambda data: data.update(format=3))
+    edit_json(workload_file(path, "b"), lambda data: data.update(format=4))
     loaded = load_run(path)
     assert [profile.name for profile in loaded.workloads] == ["a"]
-    assert "written by a newer perfsuite (format 3, this one reads 2)" in loaded.problems[0]
+    assert "written by a newer perfsuite (format 4, this one reads 3)" in loaded.problems[0]
 
 
 @pytest.mark.parametrize(
@@ -738,11 +743,40 @@ def recorded_in_full(directory: Path) -> Path:
     return run.path
 
 
+def test_a_run_of_format_2_is_still_read(tmp_path: Path) -> None:
+    path = recorded_in_full(tmp_path)
+    edit_json(workload_file(path, "full"), lambda d: (d.update(format=2), d["profile"].pop("allocation_curve")))
+    edit_json(path / "run.json", lambda data: data.update(format=2))
+    loaded = load_run(path)
+    assert loaded.problems == ()
+    assert loaded.workloads == (a_profile("full", allocation_curve=None),)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"live_bytes": [1]}, "1 values for 7 times"),
+        ({"live_bytes": [], "times_ns": []}, "0 values for 0 times"),
+        ({"times_ns": [0, 10_000, 41_000, 60_000, 90_000, 89_999, 100_000]}, "not in order"),
+        ({"live_bytes": [0, 2**300, 0, 0, 0, 0, 0]}, "a number that nothing can have"),
+        ({"phases": [{"name": "forward"}]}, "'start_ns' is missing"),
+    ],
+)
+def test_a_damaged_allocation_curve_is_refused(tmp_path: Path, change: dict[str, Any], problem: str) -> None:
+    path = recorded_in_full(tmp_path)
+    edit_json(workload_file(path, "full"), lambda data: data["profile"]["allocation_curve"].update(change))
+    loaded = load_run(path)
+    assert loaded.workloads == ()
+    assert "workload.profile.allocation_curve" in loaded.problems[0]
+    assert problem in loaded.problems[0]
+
+
 def test_a_run_of_format_1_is_still_read(tmp_path: Path) -> None:
     path = recorded_in_full(tmp_path)
 
     def as_format_1(data: dict[str, Any]) -> None:
         data.update(format=1)
+        del data["profile"]["allocation_curve"]
         for operator in data["profile"]["operators"]:
             for key in ("dtypes", "counts", "bytes_moved", "allocated_bytes_samples", "allocations_samples"):
                 del operator[key]
@@ -754,7 +788,7 @@ def test_a_run_of_format_1_is_still_read(tmp_path: Path) -> None:
     loaded = load_run(path)
     assert loaded.problems == ()
     assert loaded.environment.disturbances is None
-    assert loaded.workloads == (a_profile("full"),)
+    assert loaded.workloads == (a_profile("full", allocation_curve=None),)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), 10**400])

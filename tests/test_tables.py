@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from perfsuite.analyse.tables import (
+    AllocationPeak,
+    allocation_peak,
     by_module,
     by_phase,
     by_primitive,
@@ -17,7 +19,7 @@ from perfsuite.analyse.tables import (
     short_direction,
     top_operators,
 )
-from perfsuite.records import Ledger, Operator, Phase, Primitive, Profile, Samples
+from perfsuite.records import AllocationCurve, Ledger, Operator, Phase, PhaseSpan, Primitive, Profile, Samples
 from tests.samples import a_primitive, a_profile
 
 PROFILE = a_profile()
@@ -211,3 +213,18 @@ def test_time_in_primitives_is_not_known_where_their_pass_did_not_run() -> None:
     )
     assert {row.primitives_ns for row in (*by_module(without), *by_phase(without))} == {None}
     assert None not in {row.primitives_ns for row in by_module(a_profile())}
+
+
+def test_the_allocation_peak_is_the_first_of_the_highest_and_in_the_innermost_phase() -> None:
+    spans = (PhaseSpan("outer", 0, 50), PhaseSpan("inner", 10, 30), PhaseSpan("later", 60, 90))
+    curve = AllocationCurve(100, (0, 20, 40, 60, 95, 100), (0, 7, 3, 7, 2, 2), spans)
+
+    def peak(**changes: object) -> AllocationPeak | None:
+        return allocation_peak(Profile("p", allocation_curve=dataclasses.replace(curve, **changes)))  # type: ignore[arg-type]
+
+    assert peak() == AllocationPeak(7, 20, "inner")
+    assert peak(live_bytes=(0, 1, 8, 7, 2, 2)) == AllocationPeak(8, 40, "outer")
+    assert peak(live_bytes=(0, 1, 8, 9, 2, 2)) == AllocationPeak(9, 60, "later"), "a phase holds its first instant"
+    assert peak(live_bytes=(0, 1, 8, 7, 9, 2)) == AllocationPeak(9, 95, None)
+    assert peak(live_bytes=(0, -1, -8, -7, -9, -2)) == AllocationPeak(0, 0, "outer")
+    assert allocation_peak(Profile("p")) is None

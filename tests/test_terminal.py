@@ -23,7 +23,7 @@ from perfsuite.present.cells import (
     shorten_right,
 )
 from perfsuite.present.terminal import GROUPS, render_grouped, render_header, render_profile, render_runs
-from perfsuite.records import Ledger, Memory, Operator, Phase, Profile, Run, Samples
+from perfsuite.records import AllocationCurve, Ledger, Memory, Operator, Phase, PhaseSpan, Profile, Run, Samples
 from perfsuite.store import RunSummary
 from tests.samples import a_primitive, a_profile, an_environment, profiles
 
@@ -74,7 +74,8 @@ reorder            2.00 µs     2.0%       4.0%      1
 
 ledger: operators 75.0%, python 20.0%, unattributed 5.0% of 100 µs profiled
 oneDNN: 50.0% of the step, 4 of 4 primitives joined (by markers)
-memory: peak RSS 25.0 MiB, 10.0 MiB before the step
+memory: peak RSS 25.0 MiB, 10.0 MiB before the step; allocator peak +3.00 MiB in
+  forward
 passes cost: operators +4.1%, primitives +12.0% over the timed median of the
   same session
 note: The first note.
@@ -179,10 +180,28 @@ def test_a_step_without_onednn_says_so() -> None:
 
 def test_a_pass_that_did_not_run_leaves_no_trace() -> None:
     assert render(Profile("bare")) == "bare\nnot timed\n"
-    text = render(a_profile(join=None, primitives=(), operators=(), ledger=None, memory=None, overhead={}, notes=()))
+    text = render(
+        a_profile(
+            join=None,
+            primitives=(),
+            operators=(),
+            ledger=None,
+            memory=None,
+            allocation_curve=None,
+            overhead={},
+            notes=(),
+        )
+    )
     assert "oneDNN" not in text
     assert "ledger" not in text
     assert "memory" not in text
+
+
+def test_the_allocators_peak_is_said_without_resident_memory_and_without_phases() -> None:
+    curve = AllocationCurve(10, (0, 5, 10), (0, 2**20, 0), (PhaseSpan(EVIL, 5, 6),))
+    bare = dataclasses.replace(curve, phases=())
+    assert "memory: allocator peak +1.00 MiB\n" in render(a_profile(memory=None, allocation_curve=bare))
+    assert f"allocator peak +1.00 MiB in {EVIL_SHOWN}" in render(Profile("p", allocation_curve=curve), width=120)
 
 
 def test_few_samples_have_a_range() -> None:

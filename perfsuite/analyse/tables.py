@@ -102,6 +102,17 @@ class LedgerShares:
     unattributed: float | None
 
 
+@dataclass(frozen=True)
+class AllocationPeak:
+    """The most that a step held of PyTorch's CPU allocator beyond what was held when it began."""
+
+    bytes: int
+    #: Since the step began.
+    time_ns: int
+    #: The innermost phase at that time; None outside all.
+    phase: str | None
+
+
 def recorded(profile: Profile, what: str) -> bool:
     """Whether ``operators`` or ``primitives`` were recorded: that there are none of them means something only then."""
     return what in profile.passes or bool(getattr(profile, what))
@@ -214,6 +225,19 @@ def ledger_shares(profile: Profile) -> LedgerShares | None:
         _share(profile, ledger.python_ns),
         _share(profile, ledger.unattributed_ns),
     )
+
+
+def allocation_peak(profile: Profile) -> AllocationPeak | None:
+    """The first of the highest points of the allocation curve; None where there is none."""
+    curve = profile.allocation_curve
+    if curve is None or not curve.live_bytes:
+        return None
+    most = max(curve.live_bytes)
+    time = curve.times_ns[curve.live_bytes.index(most)]
+    around = [span for span in curve.phases if span.start_ns <= time < span.end_ns]
+    # Of phases inside each other the innermost began last, and ends first.
+    phase = max(around, key=lambda span: (span.start_ns, -span.end_ns)).name if around else None
+    return AllocationPeak(most, time, phase)
 
 
 def short_direction(direction: str) -> str:

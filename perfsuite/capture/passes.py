@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from perfsuite.capture import memory, operators, primitives
+from perfsuite.capture.allocation_curve import allocation_curve
 from perfsuite.capture.events import PHASE_RANGE
 from perfsuite.capture.modules import ModulePaths, module_ranges
 from perfsuite.capture.operators import Steps
@@ -25,7 +26,7 @@ from perfsuite.capture.step import Step
 from perfsuite.capture.timeline import timeline_of
 from perfsuite.capture.verbose import VerboseCapture, capture_verbose, timestamps_available, verbose_header
 from perfsuite.errors import CaptureError
-from perfsuite.records import Memory, Operator, Phase, Primitive, Profile, Samples
+from perfsuite.records import AllocationCurve, Memory, Operator, Phase, Primitive, Profile, Samples
 from perfsuite.stats import mean, median
 from perfsuite.timeline import Timeline
 
@@ -62,6 +63,7 @@ class _Draft:
     join: Join | None = None
     timeline: Timeline | None = None
     memory: Memory | None = None
+    curve: AllocationCurve | None = None
 
     def __post_init__(self) -> None:
         self.walls: dict[str, tuple[int, ...]] = {}
@@ -212,6 +214,7 @@ def _allocation_pass(draft: _Draft, step: Step, recorder: PhaseRecorder, hooks: 
     with _instrumented(recorder, hooks):
         # Twice: what differs between two steps of one process is no property of the code.
         recording = record_steps(step, 2, memory=True)
+    draft.curve = allocation_curve(recording.events)
     allocated = operators.allocations(operators.nest(recording))
     draft.walls["memory"] = recording.walls_ns
     draft.rows = tuple(_with_allocations(row, allocated.get(row.key)) for row in draft.rows)
@@ -270,6 +273,7 @@ def _assemble(draft: _Draft, settings: Settings, samples: Samples | None, backen
         python=operators.python_rows(draft.steps) if draft.steps else (),
         ledger=operators.ledger(draft.steps, joined, executed) if draft.steps else None,
         memory=draft.memory,
+        allocation_curve=draft.curve,
         walls_ns=draft.walls,
         overhead=_overheads(draft, samples),
         passes=tuple(n for n in PASSES if settings.wants(n) and (n != "primitives" or draft.join is not None)),

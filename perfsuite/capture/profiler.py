@@ -24,6 +24,9 @@ _ALLOCATOR_CHATTER = re.compile(rb"\[W\S* CPUAllocator\.cpp:\d+\] Memory block o
 #: Unrecorded calls end at either.
 _SETTLING_CALLS = 10
 _SETTLING_SECONDS = 0.02
+#: Threads that torch starts (``torch.jit.fork``) report their allocations too, and may still be leaving their ranges
+#: when the step has what it waited for: torch 2.8 and 2.13 crash if the profiler stops in that moment.
+_LEAVING_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def record_steps(
                     call()
                 walls.append(time.perf_counter_ns() - start)
                 at_edge(False)
+        if memory:
+            time.sleep(_LEAVING_SECONDS)
     results = getattr(profiler.profiler, "kineto_results", None)
     events = tuple(_events(results.events())) if results is not None else ()
     if sum(event.name == STEP_RANGE for event in events) != steps:
@@ -141,11 +146,14 @@ def _running(profiler: Any) -> Iterator[None]:
 
 
 def _events(kineto: Sequence[Any]) -> Iterator[Event]:
+    from torch._C._autograd import DeviceType
+
     for event in kineto:
         name = event.name()
         start = event.start_ns()
         if name == MEMORY_EVENT:
-            yield Event(name, start, start, event.start_thread_id(), bytes=event.nbytes())
+            if event.device_type() == DeviceType.CPU:  # an accelerator's memory is not what is measured here
+                yield Event(name, start, start, event.start_thread_id(), bytes=event.nbytes())
             continue
         yield Event(
             name=name,

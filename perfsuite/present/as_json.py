@@ -1,4 +1,4 @@
-"""The JSON of ``perfsuite show --json``, format 2; ``docs/json.md`` explains every key."""
+"""The JSON of ``perfsuite show --json``, format 3; ``docs/json.md`` explains every key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from perfsuite.analyse.tables import phase_medians
 from perfsuite.codec import to_json
-from perfsuite.records import FORMAT, Ledger, Memory, Operator, Primitive, Profile, Run
+from perfsuite.records import FORMAT, AllocationCurve, Ledger, Memory, Operator, Primitive, Profile, Run
 
 #: Above it a float no longer holds every whole number, and writing digits it does not have would be false precision.
 _EXACT = 2**53
@@ -47,6 +47,7 @@ def _workload(profile: Profile) -> dict[str, Any]:
         "peak_rss_bytes": memory.peak_rss_bytes if memory else None,
         "start_rss_bytes": memory.start_rss_bytes if memory else None,
         "usage": _usage(memory),
+        "allocation_curve": _allocation_curve(profile.allocation_curve),
         "walls_ns": profile.walls_ns,
         "overhead": profile.overhead,
         "passes": profile.passes,
@@ -107,6 +108,17 @@ def _usage(memory: Memory | None) -> dict[str, Any] | None:
         "user_ns": memory.user_ns,
         "system_ns": memory.system_ns,
         "page_faults": memory.page_faults,
+    }
+
+
+def _allocation_curve(curve: AllocationCurve | None) -> dict[str, Any] | None:
+    if curve is None:
+        return None
+    return {
+        "wall_ns": curve.wall_ns,
+        "times_ns": curve.times_ns,
+        "live_bytes": curve.live_bytes,
+        "phases": [{"name": one.name, "start_ns": one.start_ns, "end_ns": one.end_ns} for one in curve.phases],
     }
 
 

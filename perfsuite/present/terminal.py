@@ -131,13 +131,24 @@ def _facts(profile: Profile) -> list[str]:
             f"unattributed {format_share(shares.unattributed)} of {format_ns(ledger.wall_ns)} profiled"
         )
     lines += _primitive_facts(profile)
-    if profile.memory is not None:
-        peak, start = profile.memory.peak_rss_bytes, profile.memory.start_rss_bytes
-        lines.append(f"memory: peak RSS {format_bytes(peak)}, {format_bytes(start)} before the step")
+    if facts := _memory_facts(profile):
+        lines.append(f"memory: {'; '.join(facts)}")
     if profile.overhead:
         cost = ", ".join(f"{clean(name)} {format_share(part, '+')}" for name, part in profile.overhead.items())
         lines.append(f"passes cost: {cost} over the timed median of the same session")
     return lines + [f"note: {clean(note)}" for note in profile.notes]
+
+
+def _memory_facts(profile: Profile) -> list[str]:
+    facts = []
+    if profile.memory is not None:
+        peak, start = profile.memory.peak_rss_bytes, profile.memory.start_rss_bytes
+        facts.append(f"peak RSS {format_bytes(peak)}, {format_bytes(start)} before the step")
+    held = tables.allocation_peak(profile)
+    if held is not None:
+        where = f" in {clean(held.phase)}" if held.phase is not None else ""
+        facts.append(f"allocator peak +{format_bytes(held.bytes)}{where}")
+    return facts
 
 
 def _primitive_facts(profile: Profile) -> list[str]:
