@@ -1,0 +1,116 @@
+"""``perfsuite plot``: one figure of a workload as an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from perfsuite.cli.choose import load, only_one, problems_of
+from perfsuite.cli.face import directory_option, main, write
+from perfsuite.errors import PerfsuiteError, UsageError
+
+if TYPE_CHECKING:
+    from perfsuite.analyse.figures import FigureRecord
+    from perfsuite.records import Profile, Run
+
+KINDS = ("donut", "hotspots", "phases", "roofline", "waterfall", "samples", "memory")
+#: What a second run is for.
+_OF_TWO = ("waterfall", "samples")
+
+
+@main.command()
+@click.argument("run", default="latest")
+@click.argument("base", required=False)
+@click.option("--kind", type=click.Choice(KINDS), required=True, help="What to draw.")
+@click.option(
+    "--workload", metavar="NAME", help="Which one, if the run has several: its name, or a part that only one has."
+)
+@click.option("-o", "--output", metavar="FILE", required=True, help="Where to: a name in .png, .svg or .pdf.")
+@click.option("--column", is_flag=True, help="As wide as one column of a paper (3.5 inches) instead of 7 inches.")
+@click.option("--force", is_flag=True, help="Compare with BASE even what is not comparable.")
+@directory_option
+def plot(
+    run: str, base: str | None, kind: str, workload: str | None, output: str, column: bool, force: bool, directory: Path
+) -> int:
+    """Draw one figure of a workload of RUN; the waterfall, and samples if wanted, compare it with BASE.
+
+    Both are paths, ids, beginnings of one, `latest` (the default of RUN) or `latest~N`, the run N before it.  A file
+    that is there is replaced.  Where there is nothing to draw, the figure says why.  Exits with 2 if a part of a run
+    cannot be read.
+    """
+    if kind == "waterfall" and base is None:
+        raise UsageError("--kind waterfall draws the way from one run to another: perfsuite plot RUN BASE")
+    if base is not None and kind not in _OF_TWO:
+        raise UsageError(f"--kind {kind} is about one run: only {' and '.join(_OF_TWO)} compare it with BASE")
+    path = _checked(Path(output))
+    loaded = load(run, directory)
+    before = load(base, directory) if base is not None else None
+    profile = only_one(loaded, workload)
+    if before is None:
+        record, why = _of_one(loaded, profile, kind, directory)
+    else:
+        record, why = _of_two(before, loaded, profile, kind, force), None
+    from perfsuite.present.plots import draw, save
+    from perfsuite.present.plots.style import NARROW, WIDE
+
+    save(draw(record, width=NARROW if column else WIDE), path)
+    for line in (record.missing, f"no ceilings: {why}" if why else None):
+        if line:
+            click.echo(line, err=True)
+    write(f"{path}: {kind} of {profile.name}\n")
+    return problems_of(loaded, before)
+
+
+def _checked(path: Path) -> Path:
+    """What is wrong with the name is said before anything is loaded.
+
+    Raises:
+        UsageError: it has another suffix.
+        PerfsuiteError: there is no such folder.
+    """
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise UsageError(f"cannot write a figure to {path}: the name must end in .png, .svg or .pdf")
+    if not path.parent.is_dir():
+        raise PerfsuiteError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise PerfsuiteError(f"cannot write {path}: it is a folder")
+    return path
+
+
+def _of_one(run: Run, profile: Profile, kind: str, directory: Path) -> tuple[FigureRecord, str | None]:
+    """The figure of a run, and why a roofline has no roofs."""
+    from perfsuite.analyse import figures
+
+    if kind == "roofline":
+        from perfsuite.store.ceilings import ceilings_of
+
+        ceilings, why = ceilings_of(run, directory)
+        return figures.roofline_figure(profile, ceilings), why
+    of: Mapping[str, Callable[[Profile], FigureRecord]] = {
+        "donut": figures.donut,
+        "hotspots": figures.hotspots,
+        "phases": figures.phase_times,
+        "samples": figures.samples,
+        "memory": figures.memory,
+    }
+    return of[kind](profile), None
+
+
+def _of_two(base: Run, head: Run, profile: Profile, kind: str, force: bool) -> FigureRecord:
+    """The figure of a workload in two runs.
+
+    Raises:
+        UsageError: base does not have the workload, or the two are not comparable.
+    """
+    from perfsuite.analyse import figures
+    from perfsuite.analyse.diff import diff_runs
+
+    compared = diff_runs(base, head, profile.name)
+    if compared.reasons and not force:
+        raise UsageError(f"not comparable: {'; '.join(compared.reasons)}; --force compares them anyway")
+    if kind == "waterfall":
+        return figures.waterfall(compared.workloads[0], head=profile)
+    return figures.samples(profile, next(one for one in base.workloads if one.name == profile.name))
