@@ -6,7 +6,7 @@ IPEX_VENV := .venv-ipex
 IPEX_BIN := $(IPEX_VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: profile test lint test-ipex clean
+.PHONY: profile test lint docs figures test-ipex clean
 
 profile: $(VENV)/.installed
 	$(BIN)/python -m pytest --profile-dnn benchmarks --benchmark-columns=median,iqr,rounds
@@ -19,11 +19,20 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The site, in build/docs; a warning is an error, and so is a link that leads nowhere.
+docs: $(VENV)/.installed
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --fresh-env docs build/docs
+	@echo 'built: build/docs/index.html'
+
+# The donuts of the four models in docs/images: record them on a machine that does nothing else.
+figures: $(VENV)/.installed
+	$(BIN)/python docs/figures.py
+
 # torch first and pinned: a range would fetch the registry's newest build and gigabytes of CUDA with it.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PIP) -c constraints.txt torch
-	$(BIN)/python $(PIP) -c constraints.txt -e '.[dev,vision]'
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[dev,docs,vision]'
 	touch $@
 
 test-ipex: $(IPEX_VENV)/.installed

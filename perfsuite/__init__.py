@@ -7,16 +7,68 @@ is installed in, so nothing here may import torch, numpy or rich.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from perfsuite.capture.training_step import TrainingStep
+    from os import PathLike
 
-__all__ = ["TrainingStep", "__version__"]
+    from perfsuite.analyse.diff import diff_runs
+    from perfsuite.capture.training_step import TrainingStep
+    from perfsuite.present.frames import to_dataframe
+    from perfsuite.records import Run
+
+__all__ = ["TrainingStep", "__version__", "diff_runs", "load_run", "to_dataframe"]
 
 __version__ = "0.1.0"
 
+_ELSEWHERE = {
+    "TrainingStep": "perfsuite.capture.training_step",
+    "diff_runs": "perfsuite.analyse.diff",
+    "to_dataframe": "perfsuite.present.frames",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "TrainingStep":
-        from perfsuite.capture.training_step import TrainingStep
+    if name in _ELSEWHERE:
+        from importlib import import_module
 
-        return TrainingStep
+        return getattr(import_module(_ELSEWHERE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_run(spec: "str | PathLike[str]" = "latest", directory: "str | PathLike[str]" = ".perfsuite") -> "Run":
+    """The saved run that ``spec`` names: a path, an id in ``directory``, the beginning of one, ``latest``, or
+    ``latest~N``, the one N runs before it.
+
+    Raises:
+        StoreError: there is none, or it cannot be read.
+
+    Warns:
+        PerfsuiteWarning: a file of the run cannot be read; the rest is there.
+    """
+    import os
+    import warnings
+    from pathlib import Path
+
+    from perfsuite.errors import PerfsuiteWarning
+    from perfsuite.store import load_run, resolve_run
+
+    run = load_run(resolve_run(os.fspath(spec), Path(directory)))
+    for problem in run.problems:
+        warnings.warn(problem, PerfsuiteWarning, stacklevel=2)
+    return run
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """What ``%load_ext perfsuite`` runs: from then on runs, workloads, comparisons and advice show as tables."""
+    from perfsuite.present.notebook import register
+
+    register(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """What ``%unload_ext perfsuite`` runs: everything shows as before."""
+    from perfsuite.present.notebook import unregister
+
+    unregister(ipython)

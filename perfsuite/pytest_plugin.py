@@ -50,6 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
             from perfsuite.pytest_session import XdistHooks
 
             config.pluginmanager.register(XdistHooks(session), "perfsuite-xdist")
+    else:
+        pytest_settings.check_off(config)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

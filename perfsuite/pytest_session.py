@@ -37,6 +37,8 @@ class Session:
         self._facts: dict[str, Any] | None = None
         self._names: dict[str, str] = {}
         self._problem: str | None = None
+        #: What became of the page, and whether that is an error.
+        self._report_line: tuple[str, bool] | None = None
         self._progress = ProgressLine(config)
 
     # --- the run -----------------------------------------------------------------------------------
@@ -138,6 +140,21 @@ class Session:
             self._writer.finish("complete" if ended else "interrupted", self._environment)
         except StoreError as error:
             self._problem = str(error)
+        self._write_report()
+
+    def _write_report(self) -> None:
+        """Write the page if one is wanted; the run is saved by now, whatever becomes of it."""
+        if self.settings.report is None:
+            return
+        assert self._writer is not None
+        # An empty path: beside what it was made of, so that it goes when the run is pruned.
+        path = self.settings.report if self.settings.report.name else self._writer.path / "report.html"
+        try:
+            write_report(self._writer.path, self.settings.directory, path)
+        except (PerfsuiteError, ImportError) as error:
+            self._report_line = f"the report could not be written, the run is saved: {error}", True
+        else:
+            self._report_line = f"report: {_shown(path)}", False
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the run as it was saved."""
@@ -155,6 +172,9 @@ class Session:
             self._summarise(terminalreporter)
         except PerfsuiteError as error:
             terminalreporter.line(f"perfsuite: error: {error}", red=True)
+        if self._report_line is not None:
+            text, failed = self._report_line
+            terminalreporter.line(f"perfsuite: error: {text}" if failed else text, red=failed)
 
     def _summarise(self, terminalreporter: Any) -> None:
         from perfsuite.present.terminal import render_profile
@@ -231,6 +251,23 @@ class ProgressLine:
                 reporter._tw.line(f"perfsuite: {nodeid} · {stage} … ({now - self._began:.0f} s so far)")
         if stage is None:
             self._began = None
+
+
+def write_report(run: Path, directory: Path, path: Path) -> None:
+    """Write a saved run as one HTML page.
+
+    Raises:
+        PerfsuiteError: the run cannot be read, or the page not be written.
+    """
+    from perfsuite.analyse.report import report
+    from perfsuite.present.report import render_report
+    from perfsuite.store import load_run
+    from perfsuite.store.ceilings import ceilings_of
+    from perfsuite.store.files import write_text
+
+    loaded = load_run(run)
+    ceilings, why = ceilings_of(loaded, directory)
+    write_text(path, render_report(report(loaded, ceilings=ceilings, no_ceilings=why)))
 
 
 def _uses_profiled(item: pytest.Item) -> bool:

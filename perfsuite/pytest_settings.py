@@ -33,6 +33,8 @@ class SessionSettings:
     passes: tuple[str, ...]
     top: int
     steps: int
+    #: Where the report goes; None for none, and an empty path for ``report.html`` in the folder of the run.
+    report: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,16 @@ def add_options(parser: pytest.Parser) -> None:
         group.addoption(f"--profile-dnn-{name}", metavar=metavar, default=None, help=f"{text} (default: {default})")
         parser.addini(f"profile_dnn_{name}", f"as --profile-dnn-{name}", type=_ini_type(name), default=None)
 
+    group.addoption(
+        "--profile-dnn-report",
+        metavar="FILE",
+        nargs="?",
+        const="",
+        default=None,
+        help="also write the run as one HTML page (default: report.html in the folder of the run)",
+    )
+    parser.addini("profile_dnn_report", "as --profile-dnn-report: true, or a file", default=None)
+
 
 def _ini_type(name: str) -> Any:
     # TOML has numbers and lists; pytest knows whole numbers as a type from 8.4 on.
@@ -86,7 +98,43 @@ def read_session(config: pytest.Config) -> SessionSettings:
         passes=parse_passes(_value(config, "passes"), "--profile-dnn-passes"),
         top=_positive(_value(config, "top"), "--profile-dnn-top"),
         steps=_positive(_value(config, "steps"), "--profile-dnn-steps"),
+        report=_report(config),
     )
+
+
+def check_off(config: pytest.Config) -> None:
+    """What is asked for must be possible in a session that does not record.
+
+    Raises:
+        pytest.UsageError: a report was asked for on the command line.
+    """
+    if config.getoption("profile_dnn_report") is not None:
+        raise pytest.UsageError("--profile-dnn-report needs --profile-dnn: without it nothing is recorded")
+
+
+def _report(config: pytest.Config) -> Path | None:
+    given = config.getoption("profile_dnn_report")
+    if given is not None:
+        return _page(given, config.invocation_params.dir, "--profile-dnn-report")
+    from_ini = str(config.getini("profile_dnn_report") or "").strip()
+    if from_ini.lower() in ("", "false", "no", "off", "0"):
+        return None
+    if from_ini.lower() in ("true", "yes", "on", "1"):
+        return Path()
+    folder = config.inipath.parent if config.inipath is not None else config.invocation_params.dir
+    return _page(from_ini, folder, "profile_dnn_report in the ini file")
+
+
+def _page(given: str, folder: Path, where: str) -> Path:
+    """The file; what does not look like one may be the next argument, which pytest hands over as the option's."""
+    if not given:
+        return Path()
+    if not given.lower().endswith((".html", ".htm")):
+        raise pytest.UsageError(
+            f"{where}: expected a file that ends in .html, found {given!r}; write --profile-dnn-report=FILE, or put "
+            "the option behind the paths"
+        )
+    return Path(folder, given)
 
 
 def _value(config: pytest.Config, name: str) -> str:

@@ -30,7 +30,9 @@ def test_the_wheel_holds_the_package_its_types_and_its_plugin_and_nothing_else(w
     assert "perfsuite/py.typed" in names
     assert {n.split("/")[0].split("-")[0] for n in names} == {"perfsuite"}
     modules = {str(p.relative_to(ROOT)) for p in (ROOT / "perfsuite").rglob("*.py")}
-    assert modules <= set(names)
+    page = {p for p in (ROOT / "perfsuite/present/report").rglob("*") if p.suffix in (".css", ".js", ".j2")}
+    assert page
+    assert modules | {str(p.relative_to(ROOT)) for p in page} <= set(names)
     assert "[pytest11]\nperfsuite = perfsuite.pytest_plugin" in text
     assert "perfsuite = perfsuite.cli:main" in text
     assert any(n.endswith("LICENSE") for n in names)
@@ -58,3 +60,6 @@ def test_a_project_elsewhere_that_installs_the_wheel_can_use_it(wheel, tmp_path)
     show = [sys.executable, "-m", "perfsuite.cli", "show", "--by", "phase"]
     shown = subprocess.run(show, cwd=project, env=environment, capture_output=True, text=True, check=True)
     assert "backward" in shown.stdout
+    report = [sys.executable, "-m", "perfsuite.cli", "report", "-o", "page.html"]
+    subprocess.run(report, cwd=project, env=environment, capture_output=True, text=True, check=True)
+    assert "test_mine.py::test_step" in (project / "page.html").read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from perfsuite.store import load_run
+from tests.page import Page, assert_sound
 
 FAST = ("--benchmark-max-time=0.05", "--benchmark-min-rounds=3", "-p", "no:cacheprovider")
 NET = """
@@ -87,6 +88,8 @@ def test_a_training_step_is_recorded_whole(project):
     assert len({p.key for p in profile.primitives}) == len(profile.primitives)
     assert profile.join == "timestamps"
     assert profile.memory.peak_rss_bytes >= profile.memory.start_rss_bytes > 0
+    assert max(profile.allocation_curve.live_bytes) > 0
+    assert [span.name for span in profile.allocation_curve.phases] == [p.name for p in profile.phases]
     assert set(profile.overhead) == {"phases", "operators", "primitives", "memory"}
     result.stdout.fnmatch_lines(["*perfsuite: recording*", "*test_step*", "*aten::*", f"run {run.id} (complete)*"])
 
@@ -425,6 +428,7 @@ def test_ini_options_and_command_line(project):
     assert profile.steps == 4
     assert profile.phases == ()
     assert profile.memory is None
+    assert profile.allocation_curve is None
 
 
 @pytest.mark.parametrize(
@@ -654,3 +658,87 @@ def test_a_malformed_ini_option_is_named(project):
 def test_an_empty_folder_name_is_refused(project):
     result = project(STEP, "--profile-dnn", "--profile-dnn-dir=", expect=4)
     result.stderr.fnmatch_lines(["ERROR: --profile-dnn-dir: expected a folder*"])
+
+
+# --- the report -------------------------------------------------------------------------------------
+
+TINY = """
+    def test_tiny(profiled):
+        profiled(sum, range(100))
+"""
+
+
+def page_of(path):
+    page = Page(path.read_text(encoding="utf-8"))
+    assert_sound(page)
+    return page
+
+
+def test_a_report_lies_in_the_folder_of_the_run_or_where_it_is_wanted(project):
+    result = project(STEP, "--profile-dnn", "--profile-dnn-report")
+    run = saved(project)
+    result.stdout.fnmatch_lines([f"run {run.id} (complete)*", f"report: .perfsuite/{run.id}/report.html"])
+    page = page_of(project.path / ".perfsuite" / run.id / "report.html")
+    assert "test_it.py::test_step" in page.text
+    assert "The memory pass did not run" not in page.text
+    assert saved(project) == run
+
+
+def test_a_report_of_any_name_with_a_failed_test_among_others(project):
+    source = TINY + "    def test_bad():\n        assert False\n"
+    result = project(source, "--profile-dnn", "--profile-dnn-report=out/../page.html", expect=1)
+    result.stdout.fnmatch_lines(["report: *page.html"])
+    assert "test_tiny" in page_of(project.path / "page.html").text
+
+
+def test_a_report_that_cannot_be_written_is_one_line_and_loses_nothing(project):
+    result = project(TINY, "--profile-dnn", "--profile-dnn-report=no/such/page.html")
+    result.stdout.fnmatch_lines(
+        [
+            "run * (complete)*",
+            "perfsuite: error: the report could not be written, the run is saved: cannot write *page.html*",
+        ]
+    )
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    assert only(project).name == "test_it.py::test_tiny"
+
+
+def test_the_report_is_the_controllers_under_xdist(project):
+    project(TINY + TINY.replace("tiny", "other"), "--profile-dnn", "--profile-dnn-report=page.html", "-n", "2")
+    page = page_of(project.path / "page.html")
+    assert "test_tiny" in page.text
+    assert "test_other" in page.text
+    assert "contended" in page.text
+    assert [path.name for path in project.path.glob("*.html")] == ["page.html"]
+
+
+@pytest.mark.parametrize(
+    ("ini", "args", "files"),
+    [
+        # Of a session that does not record there is nothing to report, and nobody asked for it in this one.
+        ("true", [], []),
+        ("true", ["--profile-dnn"], ["report.html"]),
+        ("false", ["--profile-dnn"], []),
+        ("page.html", ["--profile-dnn"], ["page.html"]),
+    ],
+)
+def test_the_ini_option_says_whether_and_where(project, ini, args, files):
+    (project.path / "pytest.ini").write_text(f"[pytest]\nprofile_dnn_report = {ini}\n")
+    project(TINY, *args)
+    assert [path.name for path in sorted(project.path.rglob("*.html"))] == files
+
+
+def test_a_report_without_recording_is_a_usage_error(project):
+    result = project(TINY, "--profile-dnn-report=page.html", expect=4)
+    assert "--profile-dnn-report needs --profile-dnn" in result.stderr.str()
+
+
+def test_a_path_that_follows_the_option_is_not_taken_for_the_page(project):
+    result = project(TINY, "--profile-dnn", "--profile-dnn-report", "test_it.py", expect=4)
+    assert "--profile-dnn-report: expected a file that ends in .html, found 'test_it.py'" in result.stderr.str()
+    assert (project.path / "test_it.py").read_text()
+
+
+def test_nothing_recorded_makes_no_report(project):
+    project("def test_plain(): pass", "--profile-dnn", "--profile-dnn-report=page.html")
+    assert not (project.path / "page.html").exists()

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from perfsuite.ceilings import Ceilings
 from perfsuite.flops import primitive_bytes, primitive_flops
 from perfsuite.flops.dtypes import compute_dtype
-from perfsuite.records import Operator, Primitive, Profile, Shape
+from perfsuite.records import Primitive, Profile, Shape
 
 #: Share of the bandwidth that what has no FLOPs must reach to be called memory-bound.
 _EVIDENCE = 0.25
@@ -59,7 +59,7 @@ class Point:
 
 @dataclass(frozen=True)
 class OperatorPoint:
-    """A row of :attr:`Profile.operators`."""
+    """A row of :attr:`Profile.operators`, and its index there."""
 
     name: str
     phase: str | None
@@ -67,6 +67,7 @@ class OperatorPoint:
     shapes: Shape
     self_ns: float
     point: Point
+    row: int
 
     @property
     def length_ns(self) -> float:
@@ -114,7 +115,7 @@ class Roofline:
 
 def roofline(profile: Profile, ceilings: Ceilings | None) -> Roofline:
     """The roofline of a workload; without ceilings only what was done and how fast."""
-    operators = [_operator_point(operator, profile, ceilings) for operator in profile.operators]
+    operators = [_operator_point(row, profile, ceilings) for row in range(len(profile.operators))]
     primitives = [_primitive_point(primitive, ceilings) for primitive in profile.primitives]
     return Roofline(
         tuple(sorted(operators, key=lambda row: -row.length_ns)),
@@ -124,13 +125,14 @@ def roofline(profile: Profile, ceilings: Ceilings | None) -> Roofline:
     )
 
 
-def _operator_point(operator: Operator, profile: Profile, ceilings: Ceilings | None) -> OperatorPoint:
+def _operator_point(row: int, profile: Profile, ceilings: Ceilings | None) -> OperatorPoint:
+    operator = profile.operators[row]
     dtype = _computed_in([profile.primitives[index] for index in operator.primitives])
     dtype = dtype or next((dtype for dtype in operator.dtypes if dtype in _HAVE_PEAKS), None)
     point = _point(
         operator.flops, operator.bytes_moved, operator.count, operator.total_ns, dtype, ceilings, called=True
     )
-    return OperatorPoint(operator.name, operator.phase, operator.module, operator.shapes, operator.self_ns, point)
+    return OperatorPoint(operator.name, operator.phase, operator.module, operator.shapes, operator.self_ns, point, row)
 
 
 def _computed_in(primitives: Sequence[Primitive]) -> str | None:

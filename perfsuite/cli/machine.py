@@ -14,7 +14,6 @@ from perfsuite.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from perfsuite.ceilings import Ceilings
-    from perfsuite.records import Run
 
 
 @main.command()
@@ -87,10 +86,11 @@ def roofline(run: str, workload: str | None, top: int, primitives: bool, as_json
     """
     from perfsuite.analyse.roofline import roofline as roofline_of
     from perfsuite.present import roofline as present
+    from perfsuite.store.ceilings import ceilings_of
 
     loaded = load(run, directory)
     profiles = chosen(loaded, workload)
-    ceilings, why = _ceilings_of(loaded, directory)
+    ceilings, why = ceilings_of(loaded, directory)
     if as_json:
         value = {
             "format": 1,
@@ -111,21 +111,3 @@ def roofline(run: str, workload: str | None, top: int, primitives: bool, as_json
     if why:
         click.echo(f"no ceilings: {why}", err=True)
     return problems_of(loaded)
-
-
-def _ceilings_of(run: Run, directory: Path) -> tuple[Ceilings | None, str | None]:
-    """The ceilings of the machine, software and threads of the run; else None and why there are none."""
-    from perfsuite.store.ceilings import differences, load_ceilings
-
-    environment, threads = run.environment, run.environment.torch_threads
-    try:
-        found = load_ceilings(directory, environment, threads)
-    except StoreError as error:
-        return None, str(error)
-    if found is not None:
-        return found, None
-    others = differences(directory, environment, threads)
-    if others:
-        return None, f"those in {directory} are of another machine: {'; '.join(others)}"
-    option = "" if threads is None else f" --threads {threads}"
-    return None, f"measure them on the machine of the run with: perfsuite machine{option}"

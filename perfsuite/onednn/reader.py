@@ -43,7 +43,7 @@ _HALF_CHARACTERS = 65_536
 
 @dataclass(frozen=True)
 class Rejected:
-    """A record that could not be read: its line (from 1), why, and the end of the record (:func:`end_of`)."""
+    """A record that could not be read: its line (from 1), why, and its end (:func:`perfsuite.onednn.reader.end_of`)."""
 
     line: int
     reason: str

@@ -11,7 +11,7 @@ from typing import Any
 from perfsuite.ceilings import FORMAT, Ceilings, fingerprint, fingerprint_facts
 from perfsuite.codec import from_json, to_json
 from perfsuite.errors import StoreError
-from perfsuite.records import Environment
+from perfsuite.records import Environment, Run
 from perfsuite.store.files import reason, write_atomically
 
 FOLDER = "machine"
@@ -62,6 +62,22 @@ def load_ceilings(directory: Path, environment: Environment, threads: int | None
         return _checked(_decoded(data), facts)
     except StoreError as error:
         raise StoreError(f"{path}: {error}; {REMEASURE}") from error
+
+
+def ceilings_of(run: Run, directory: Path) -> tuple[Ceilings | None, str | None]:
+    """The ceilings of the machine, software and threads of the run; else None and why there are none."""
+    environment, threads = run.environment, run.environment.torch_threads
+    try:
+        found = load_ceilings(directory, environment, threads)
+    except StoreError as error:
+        return None, str(error)
+    if found is not None:
+        return found, None
+    others = differences(directory, environment, threads)
+    if others:
+        return None, f"those in {directory} are of another machine: {'; '.join(others)}"
+    option = "" if threads is None else f" --threads {threads}"
+    return None, f"measure them on the machine of the run with: perfsuite machine{option}"
 
 
 def differences(directory: Path, environment: Environment, threads: int | None) -> tuple[str, ...]:

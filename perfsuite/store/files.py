@@ -89,6 +89,24 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+def write_text(path: Path, text: str) -> int:
+    """Put ``text`` where a user wants it, atomically if that is a file; returns how many bytes it takes.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    data = text.encode("utf-8", "backslashreplace")
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)  # a device or a pipe, which must not be replaced by a file
+        else:
+            # A link stays one: what it points to is replaced.
+            write_atomically(Path(os.path.realpath(path)), data)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {reason(error)}") from error
+    return len(data)
+
+
 def decode(data: bytes) -> dict[str, Any]:
     """The JSON object in ``data`` without its ``format`` key.
 

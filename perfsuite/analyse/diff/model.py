@@ -161,7 +161,7 @@ class Delta:
     #: Whose it is: ``welch``, of the means, or ``moses``, by the order of the samples
     #: (:func:`perfsuite.stats.shift_interval`), whichever says more; None without any.
     method: str | None
-    #: What the change surely is at least: the end of the interval nearer to 0, 0 if it holds 0, and |delta| itself
+    #: What the change surely is at least: the end of the interval nearer to 0, 0 if it holds 0, and ``|delta|`` itself
     #: without any.
     beyond_ns: float
     #: The first of ``causes``, or ``time``; it explains nothing where the row is not :attr:`changed`.
@@ -198,7 +198,8 @@ class WorkloadDiff:
     operators: tuple[Delta, ...]
     census: Census
     notes: tuple[str, ...]
-    #: How many rows, at the head of ``operators``, surely changed by what matters (:mod:`.deltas`).
+    #: How many rows, at the head of ``operators``, surely changed by what matters
+    #: (:mod:`perfsuite.analyse.diff.deltas`).
     culprits: int = 0
     #: Of one bare step of each side: resident memory and what the kernel did.  None where that pass did not run.
     base_memory: Memory | None = None
