@@ -32,7 +32,7 @@ figures: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PIP) -c constraints.txt torch
-	$(BIN)/python $(PIP) -c constraints.txt -e '.[dev,docs,vision]'
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[dev,vision]'
 	touch $@
 
 test-ipex: $(IPEX_VENV)/.installed

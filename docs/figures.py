@@ -20,9 +20,10 @@ from perfsuite.analyse.figures import donut
 from perfsuite.environment import gather_environment
 from perfsuite.errors import PerfsuiteError
 from perfsuite.present.cells import format_share
+from perfsuite.present.phrases import machine
 from perfsuite.present.plots import draw, save
 from perfsuite.present.plots.style import NARROW
-from perfsuite.records import Environment, Profile, Run
+from perfsuite.records import Profile, Run
 from perfsuite.store import list_runs, load_run
 
 ROOT = Path(__file__).parent.parent
@@ -103,20 +104,8 @@ def shares(recorded: Mapping[str, tuple[Run, Profile]]) -> str:
         of = format_share(figure.share_of_step)
         shown = figure.missing or f"{wedges}{'' if figure.of == 'primitives' else ' (operators: no primitive ran)'}"
         lines.append(f"| {figure.subtitle} | {of} | {shown} | {PAPER[model]} |")
-        machines[machine(run.environment)] = None
+        machines[machine(run)] = None
     return "\n".join([*lines, "", f"Recorded on {'; '.join(machines)}.", ""])
-
-
-def machine(where: Environment) -> str:
-    """What the recording says of processor and libraries, as far as it is known."""
-    onednn = " and ".join(copy["version"] for copy in where.onednn if "version" in copy)
-    facts = [
-        where.cpu_model,
-        f"{where.torch_threads} threads" if where.torch_threads else None,
-        f"torch {where.torch}" if where.torch else None,
-        f"oneDNN {onednn}" if onednn else None,
-    ]
-    return ", ".join(fact for fact in facts if fact) or "a machine that is not named"
 
 
 def _draw(folder: Path, images: Path) -> int:

@@ -42,6 +42,7 @@ def load_run(spec: "str | PathLike[str]" = "latest", directory: "str | PathLike[
     ``latest~N``, the one N runs before it.
 
     Raises:
+        UsageError: ``spec`` or ``directory`` is no text and no path.
         StoreError: there is none, or it cannot be read.
 
     Warns:
@@ -51,9 +52,12 @@ def load_run(spec: "str | PathLike[str]" = "latest", directory: "str | PathLike[
     import warnings
     from pathlib import Path
 
-    from perfsuite.errors import PerfsuiteWarning
+    from perfsuite.errors import PerfsuiteWarning, UsageError
     from perfsuite.store import load_run, resolve_run
 
+    for what, given in (("a path, an id or 'latest'", spec), ("the path of a folder as directory", directory)):
+        if not isinstance(given, (str, os.PathLike)) or not isinstance(os.fspath(given), str):
+            raise UsageError(f"load_run: expected {what}, found {given!r}")
     run = load_run(resolve_run(os.fspath(spec), Path(directory)))
     for problem in run.problems:
         warnings.warn(problem, PerfsuiteWarning, stacklevel=2)

@@ -24,6 +24,8 @@ PRODUCTS = ("matmul", "convolution")
 NOISY_SPREAD = 0.1
 #: More running processes than this before a measurement, besides our own, took part of what was measured.
 CONTENDED_LOAD = 0.5
+#: A data type with less than this share of float32's peak is computed by conversion.
+EMULATED = 0.5
 #: An operator whose call takes less than so many empty operators is mostly the framework's own cost.
 OVERHEAD_CALLS = 2.0
 
@@ -103,6 +105,11 @@ class Ceilings:
     def bandwidth(self, level: str) -> Ceiling | None:
         """The faster of copy and triad in this level."""
         return self._fastest(("copy", "triad"), level)
+
+    def emulated(self, dtype: str) -> bool:
+        """Whether the processor or the library has nothing fast for this data type and converts: no hardware limit."""
+        full, peak = self.peak("float32"), self.peak(dtype)
+        return full is not None and peak is not None and peak.best < EMULATED * full.best
 
     def level_of(self, working_set: float) -> str:
         """The nearest level that holds so many bytes."""

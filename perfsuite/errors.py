@@ -1,7 +1,11 @@
-"""The one error family of perfsuite; each face (pytest, command line, asv) catches it once.
+"""The one error family of perfsuite: pytest's plugin and the command line catch it once, callers in Python get it.
 
 Every message is one line that says what is wrong, where, and what to do.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterable
 
 
 class PerfsuiteError(Exception):
@@ -14,12 +18,27 @@ class UsageError(PerfsuiteError):
     """The call, option, marker or configuration is wrong."""
 
 
+class NotComparableError(UsageError):
+    """Two runs are of unlike machines or workloads, so that their times say nothing about the code.
+
+    The face of it says how to compare them all the same.
+    """
+
+    def __init__(self, reasons: Iterable[str]) -> None:
+        """``reasons`` are those of :attr:`perfsuite.analyse.diff.RunDiff.reasons`."""
+        super().__init__(f"not comparable: {'; '.join(reasons)}")
+
+
 class StoreError(PerfsuiteError):
     """A run cannot be written or read: missing, truncated, unknown version, disk full."""
 
 
 class CaptureError(PerfsuiteError):
     """A pass over the step could not measure what it is there to measure."""
+
+
+class RenderError(PerfsuiteError):
+    """What was recorded cannot be shown: a template or a drawing failed.  The run itself is whole."""
 
 
 class PerfsuiteWarning(UserWarning):

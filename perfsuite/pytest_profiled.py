@@ -19,11 +19,14 @@ from perfsuite.capture.training_step import TrainingStep
 from perfsuite.errors import CaptureError, PerfsuiteWarning, UsageError
 from perfsuite.pytest_settings import MarkerSettings, read_marker
 from perfsuite.records import Profile, Samples
-from perfsuite.stats import median
+from perfsuite.stats import MEDIAN_INTERVAL_SAMPLES, median
 
 if TYPE_CHECKING:
     from perfsuite.pytest_session import Session
     from perfsuite.timeline import Timeline
+
+#: The fewest rounds of pytest-benchmark where nobody says how many.
+_DEFAULT_ROUNDS = 5
 
 
 class Profiled:
@@ -126,6 +129,9 @@ class Profiled:
             session.claim(marker.name or self._item.nodeid, self._item.nodeid)
         threads = thread_count()
         warmed = self._warm_up(step) if warm and (session is not None or self._benchmark.enabled) else None
+        if session is not None and self._benchmark._min_rounds == _DEFAULT_ROUNDS:
+            # One more, or the median of a slow step would have no interval.
+            self._benchmark._min_rounds = MEDIAN_INTERVAL_SAMPLES
         self._show("timing")
         result = timed()
         if session is not None:

@@ -151,7 +151,7 @@ class Session:
         path = self.settings.report if self.settings.report.name else self._writer.path / "report.html"
         try:
             write_report(self._writer.path, self.settings.directory, path)
-        except (PerfsuiteError, ImportError) as error:
+        except PerfsuiteError as error:
             self._report_line = f"the report could not be written, the run is saved: {error}", True
         else:
             self._report_line = f"report: {_shown(path)}", False
@@ -260,11 +260,13 @@ def write_report(run: Path, directory: Path, path: Path) -> None:
         PerfsuiteError: the run cannot be read, or the page not be written.
     """
     from perfsuite.analyse.report import report
-    from perfsuite.present.report import render_report
+    from perfsuite.present.libraries import libraries
     from perfsuite.store import load_run
     from perfsuite.store.ceilings import ceilings_of
     from perfsuite.store.files import write_text
 
+    with libraries("a page"):
+        from perfsuite.present.report import render_report
     loaded = load_run(run)
     ceilings, why = ceilings_of(loaded, directory)
     write_text(path, render_report(report(loaded, ceilings=ceilings, no_ceilings=why)))

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from perfsuite.errors import StoreError
+
 # The same as perfsuite.capture.passes.PASSES, which is not imported here because of what it imports; a test
 # holds the two together.
 PASSES = ("timing", "phases", "operators", "primitives", "memory")
@@ -23,6 +25,9 @@ _OPTIONS = {
     "top": ("N", "10", "rows in each table of the terminal summary"),
     "steps": ("N", "5", "steps that each profiled figure is the mean of"),
 }
+#: What else than a file says whether there is a report.
+_YES = ("true", "yes", "on", "1")
+_NO = ("false", "no", "off", "0")
 
 
 @dataclass(frozen=True)
@@ -69,9 +74,10 @@ def add_options(parser: pytest.Parser) -> None:
         nargs="?",
         const="",
         default=None,
-        help="also write the run as one HTML page (default: report.html in the folder of the run)",
+        help="also write the run as one HTML page, FILE.html or .htm (default: report.html in the folder of the run); "
+        "false: do not, whatever the ini file says",
     )
-    parser.addini("profile_dnn_report", "as --profile-dnn-report: true, or a file", default=None)
+    parser.addini("profile_dnn_report", "as --profile-dnn-report: true, false, or an .html or .htm file", default=None)
 
 
 def _ini_type(name: str) -> Any:
@@ -93,12 +99,13 @@ def read_session(config: pytest.Config) -> SessionSettings:
     Raises:
         pytest.UsageError: a value is malformed; the message names the option and the value.
     """
+    directory = _directory(config)
     return SessionSettings(
-        directory=_directory(config),
+        directory=directory,
         passes=parse_passes(_value(config, "passes"), "--profile-dnn-passes"),
         top=_positive(_value(config, "top"), "--profile-dnn-top"),
         steps=_positive(_value(config, "steps"), "--profile-dnn-steps"),
-        report=_report(config),
+        report=_report(config, directory),
     )
 
 
@@ -108,33 +115,41 @@ def check_off(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: a report was asked for on the command line.
     """
-    if config.getoption("profile_dnn_report") is not None:
+    given = config.getoption("profile_dnn_report")
+    if given is not None and given.lower() not in _NO:
         raise pytest.UsageError("--profile-dnn-report needs --profile-dnn: without it nothing is recorded")
 
 
-def _report(config: pytest.Config) -> Path | None:
+def _report(config: pytest.Config, directory: Path) -> Path | None:
     given = config.getoption("profile_dnn_report")
-    if given is not None:
-        return _page(given, config.invocation_params.dir, "--profile-dnn-report")
-    from_ini = str(config.getini("profile_dnn_report") or "").strip()
-    if from_ini.lower() in ("", "false", "no", "off", "0"):
+    where, folder = "--profile-dnn-report", config.invocation_params.dir
+    rest = "write --profile-dnn-report=FILE, or put the option behind the paths"
+    if given is None:
+        given = str(config.getini("profile_dnn_report") or "").strip() or "false"
+        given = "" if given.lower() in _YES else given
+        where, rest = "profile_dnn_report in the ini file", "or true, or false"
+        folder = config.inipath.parent if config.inipath is not None else folder
+    if given.lower() in _NO:
         return None
-    if from_ini.lower() in ("true", "yes", "on", "1"):
-        return Path()
-    folder = config.inipath.parent if config.inipath is not None else config.invocation_params.dir
-    return _page(from_ini, folder, "profile_dnn_report in the ini file")
-
-
-def _page(given: str, folder: Path, where: str) -> Path:
-    """The file; what does not look like one may be the next argument, which pytest hands over as the option's."""
     if not given:
         return Path()
+    # What does not look like a page may be the next argument, which pytest hands over as the option's.
     if not given.lower().endswith((".html", ".htm")):
-        raise pytest.UsageError(
-            f"{where}: expected a file that ends in .html, found {given!r}; write --profile-dnn-report=FILE, or put "
-            "the option behind the paths"
-        )
-    return Path(folder, given)
+        raise pytest.UsageError(f"{where}: expected a file that ends in .html or .htm, found {given!r}; {rest}")
+    path = Path(folder, given)
+    # The folder of the runs is made before the page is written, and a worker of pytest-xdist writes none.
+    if path.parent != directory and not hasattr(config, "workerinput"):
+        _check_target(path, where)
+    return path
+
+
+def _check_target(path: Path, where: str) -> None:
+    from perfsuite.store.files import check_target
+
+    try:
+        check_target(path)
+    except StoreError as error:
+        raise pytest.UsageError(f"{where}: {error}") from error
 
 
 def _value(config: pytest.Config, name: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "perfsuite"
 FLOORS = {
-    "records": 0, "codec": 0, "errors": 0, "stats": 0, "ceilings": 0, "timeline": 0,
+    "records": 0, "codec": 0, "errors": 0, "stats": 0, "ceilings": 0, "timeline": 0, "units": 0,
     "onednn": 1, "benchdnn": 1, "flops": 1, "store": 1, "environment": 1, "quiet": 1,
     "analyse": 2, "capture": 2,
     "present": 4,

@@ -12,8 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 
+import perfsuite
 from perfsuite import __version__, store
 from perfsuite.cli import main
+from perfsuite.errors import UsageError
 from perfsuite.present.as_json import show_json
 from perfsuite.records import Profile, Run, Samples
 from perfsuite.store import create_run, list_runs
@@ -415,3 +417,21 @@ def test_a_closed_stdout_is_one_line(runs: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("perfsuite: error: cannot write the output")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["show", "advise", "roofline"])
+def test_a_run_of_which_nothing_can_be_read_is_not_called_empty(runs: Path, command: str) -> None:
+    (path,) = runs.glob("*/workloads/*.json.gz")
+    path.write_bytes(b"")
+    result = invoke(command, "--dir", runs)
+    assert result.exit_code == 2
+    assert "no workload of it could be read" in result.stdout
+    assert path.name in result.stderr
+
+
+@pytest.mark.parametrize("spec", [None, -1, 2.5, b"latest", ["latest"]])
+def test_load_run_says_what_it_takes(runs: Path, spec: Any) -> None:
+    with pytest.raises(UsageError, match=r"load_run: expected a path, an id or 'latest', found "):
+        perfsuite.load_run(spec, runs)
+    with pytest.raises(UsageError, match="load_run: expected the path of a folder as directory, found "):
+        perfsuite.load_run("latest", spec)

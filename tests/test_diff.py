@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfsuite.analyse.diff import Delta, RunDiff, WorkloadDiff, diff_profiles, diff_runs
+from perfsuite.analyse.diff import NOISE, Delta, RunDiff, WorkloadDiff, diff_profiles, diff_runs
 from perfsuite.errors import UsageError
 from perfsuite.records import Memory, Profile, Run, Samples
 from tests.diff_profiles import closing_profiles, op, primitive, profile, python, shuffled
@@ -231,8 +231,8 @@ def timed(ns: float, profiled: int, **more: Any) -> Profile:
 @pytest.mark.parametrize(
     ("ns", "profiled", "words"),
     [
-        (1.11e7, 15_100_000, "(16.7 → 15.1 ms), which changed the other way than the timed ones"),
-        (0.9e7, 20_000_000, "(16.7 → 20 ms), which changed the other way"),
+        (1.11e7, 15_100_000, "(16.7 ms → 15.1 ms), which changed the other way than the timed ones"),
+        (0.9e7, 20_000_000, "(16.7 ms → 20.0 ms), which changed the other way"),
         (1.5e7, 17_000_000, "which changed by another factor (1.018) than the timed ones (1."),
         (1.11e7, 18_537_000, None),
         (1e7, 16_700_000, None),
@@ -247,9 +247,18 @@ def test_rows_that_do_not_explain_the_timed_steps_are_told(ns: float, profiled: 
 @pytest.mark.parametrize(
     ("head", "words"),
     [
-        (Memory(1, None, 10**8, 1, 0, 0), "page faults, not operators: 5 → 0 ms in the kernel for 900 → 0 page faults"),
-        (Memory(1, None, 10**8, 1, 9_000_000, 900), "the kernel, not operators: 5 → 9 ms in the kernel for 900 → 900"),
-        (Memory(1, None, 10**8, 1, 9_000_000, None), "the kernel, not operators: 5 → 9 ms in the kernel, CPU time"),
+        (
+            Memory(1, None, 10**8, 1, 0, 0),
+            "page faults, not operators: of one bare step the kernel took about 5.00 ms → 0 ns for 900 → 0 page faults",
+        ),
+        (
+            Memory(1, None, 10**8, 1, 9_000_000, 900),
+            "the kernel, not operators: of one bare step the kernel took about 5.00 ms → 9.00 ms for 900 → 900 page",
+        ),
+        (
+            Memory(1, None, 10**8, 1, 9_000_000, None),
+            "the kernel, not operators: of one bare step the kernel took about 5.00 ms → 9.00 ms, a change by 4.0% of",
+        ),
         (Memory(1, None, 10**8, 1, 3_100_000, 0), None),
         (Memory(1, None), None),
         (None, None),
@@ -435,13 +444,15 @@ def test_it_says_when_a_side_was_not_quiet_or_unfinished_or_contended() -> None:
     assert diff.notes[0].endswith("malloc returns memory; OpenMP spins")
     assert "base is interrupted" in diff.notes[1]
     assert "whether head was recorded under quiet settings is not known" in diff.notes[2]
+    assert diff.notes[3:] == (NOISE,)
     assert diff.workloads[0].notes == ("head was timed while other workers of the session ran",)
 
 
 def test_what_both_sides_share_is_told_once() -> None:
     sides = [run(replace(NET, contended=True), id=side, disturbances=None) for side in ("a", "b")]
     diff = compare(*sides)
-    (note,) = diff.notes
+    note, noise = diff.notes
+    assert noise == NOISE
     assert note.startswith("whether base and head were recorded under quiet settings is not known")
     assert diff.workloads[0].notes == ("base and head were timed while other workers of the session ran",)
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from perfsuite.analyse import figures
 from perfsuite.analyse.diff import diff_profiles
-from perfsuite.analyse.figures.common import mean_interval
+from perfsuite.analyse.roofline import bound_by, roofline
 from perfsuite.ceilings import CacheLevel, Ceiling, Ceilings
 from perfsuite.records import AllocationCurve, Phase, PhaseSpan, Profile, Samples
-from perfsuite.stats import mean, student_t_quantile, variance
+from perfsuite.stats import mean_interval
 from tests.diff_profiles import closing_profiles, op, primitive, profile
 from tests.samples import a_primitive, a_profile, an_environment
 
@@ -128,13 +128,9 @@ def test_hotspots_and_the_rest_sum_to_all_self_time():
     assert (found.rest_rows, found.rest_ns, found.rest_share, found.total_ns) == (1, 5000.0, 0.05, 75_000.0)
 
 
-def test_the_interval_of_a_row_is_students():
-    samples = (39000, 41000, 43000)
-    half = student_t_quantile(0.975, 2) * math.sqrt(variance(samples) / 3)
-    low, high = mean_interval(samples) or (0.0, 0.0)
-    assert (low, high) == (pytest.approx(mean(samples) - half), pytest.approx(mean(samples) + half))
-    assert mean_interval((5,)) is None
-    assert mean_interval(()) is None
+def test_the_interval_of_a_row_is_of_its_steps():
+    (first, *_) = figures.hotspots(a_profile(), top=2).bars
+    assert first.interval == mean_interval((39000, 41000))
 
 
 def test_what_is_in_onednn_is_not_known_without_the_primitive_pass():
@@ -178,11 +174,78 @@ def test_a_roofline_shows_rows_with_known_work_and_says_how_much_is_left_out():
     (dot,) = found.dots
     assert (dot.name, dot.intensity, dot.flop_rate, dot.level) == ("aten::mm", 50.0, 5e10, "L2")
     assert found.shown_share == 0.25
-    assert any("1 row, 75.0%" in note for note in found.notes)
-    assert [(roof.kind, roof.name, roof.rate, roof.used) for roof in found.roofs] == [
-        ("peak", "float32", 1e11, True), ("peak", "bfloat16", 4e11, False),
-        ("bandwidth", "L2", 1e11, True), ("bandwidth", "DRAM", 1e10, False),
+    (left,) = found.left_out
+    assert (left.rows, left.self_ns, left.share, left.mostly) == (1, 3000, 0.75, (("aten::add", 0.75),))
+    assert (
+        "Left out: 1 row with 75.0% of it, which have no FLOPs, since only those of products are counted: "
+        "aten::add 75.0%." in found.notes
+    )
+    assert [(roof.kind, roof.name, roof.rate, roof.used, roof.drawn) for roof in found.roofs] == [
+        ("peak", "float32", 1e11, True, True), ("peak", "bfloat16", 4e11, False, False),
+        ("bandwidth", "L2", 1e11, True, True), ("bandwidth", "DRAM", 1e10, False, True),
     ]  # fmt: skip
+    assert not found.contended
+
+
+def test_every_row_without_a_dot_is_left_out_for_one_reason():
+    rows = [op(f"aten::mm{index}", times=(100 * index,) * 3, flops=1e3, bytes_moved=1e3) for index in range(1, 6)]
+    lost = [op("aten::lost", times=(7000,) * 3, flops=1e3), op("aten::none", times=(10,) * 3, flops=0.0)]
+    found = figures.roofline_figure(profile([*rows, *lost]), ceilings(), top=3)
+    assert [(one.why.split(",")[0], one.rows) for one in found.left_out] == [
+        ("of which the bytes are not known", 1), ("shorter than those shown", 2), ("which have no FLOPs", 1),
+    ]  # fmt: skip
+    assert len(found.dots) + sum(one.rows for one in found.left_out) == 7
+    shares = [found.shown_share, *(one.share for one in found.left_out)]
+    assert math.fsum(share or 0.0 for share in shares) == pytest.approx(1)
+
+
+def test_a_dot_says_which_roof_it_is_held_against():
+    fast, near = op("aten::mm", flops=5e4, bytes_moved=1e3), op("aten::mv", flops=100.0, bytes_moved=1e3)
+    dots = figures.roofline_figure(profile([fast, near]), ceilings()).dots
+    assert {(dot.name, bound_by(dot.bound, dot.roof)) for dot in dots} == {
+        ("aten::mm", "compute-bound float32"), ("aten::mv", "memory-bound L2"),
+    }  # fmt: skip
+    assert (bound_by("overhead-bound", "float32"), bound_by(None, "L2")) == ("overhead-bound", "")
+
+
+def test_a_row_without_a_bound_says_why():
+    rows = [op("aten::lost"), op("aten::view", bytes_moved=0.0), op("aten::rand", bytes_moved=100.0)]
+    rows += [replace(op("aten::mm", flops=1e4, bytes_moved=1e3), dtypes=("float64",)), op("aten::mv", flops=1e4)]
+    long = [replace(row, total_ns=1e6) for row in rows]
+    found = {row.name: row.point.unbound for row in roofline(profile(long), ceilings()).operators}
+    assert found == {
+        "aten::lost": "how many bytes it moves is not known",
+        "aten::view": "it moves nothing",
+        "aten::rand": "far below every roof: it reaches less than 25% of the memory's bandwidth",
+        "aten::mm": "no peak was measured for its data type",
+        "aten::mv": "how many bytes it moves is not known",
+    }
+    bound = roofline(rows_with_work(), ceilings()).operators[1].point
+    assert (bound.bound_by, bound.unbound) == ("compute-bound float32", None)
+
+
+def test_doubts_about_the_ceilings_come_first():
+    busy = replace(ceilings(), load_average=3.0)
+    found = figures.roofline_figure(rows_with_work(), busy)
+    assert found.contended
+    assert found.notes[0].startswith("The ceilings are contended: 3.0 processes")
+
+
+def test_a_data_type_that_is_converted_is_no_limit_of_the_hardware():
+    machine = replace(ceilings(), roofs=(*ceilings().roofs, Ceiling("matmul", "float16", 256, (4e10,))))
+    row = replace(op("aten::mm", flops=50_000.0, bytes_moved=1000.0), dtypes=("float16",))
+    found = figures.roofline_figure(profile([row]), machine)
+    assert [(roof.name, roof.emulated, roof.drawn) for roof in found.roofs if roof.kind == "peak"] == [
+        ("float32", False, False), ("bfloat16", False, False), ("float16", True, True),
+    ]  # fmt: skip
+    assert "float16 is computed by conversion here: its peak is no limit of the hardware." in found.notes
+
+
+def test_rows_above_their_ceiling_are_explained():
+    row = op("aten::mm", times=(1000,) * 3, flops=200_000.0, bytes_moved=1000.0)
+    found = figures.roofline_figure(profile([row]), ceilings())
+    assert [dot.share for dot in found.dots] == [2.0]
+    assert any(note.startswith("1 row above the ceiling: less moved") for note in found.notes)
 
 
 def test_a_roofline_without_ceilings_says_how_to_measure_them():
@@ -236,6 +299,13 @@ def test_a_side_without_operators_has_no_waterfall():
     assert found.steps == ()
 
 
+def test_levels_and_shares_of_a_waterfall():
+    steps = (figures.WaterfallStep("a", -30.0), figures.WaterfallStep("b", 10.0))
+    found = figures.Waterfall(title="x", start_ns=100.0, steps=steps, end_ns=80.0)
+    assert (found.levels_ns, found.shares) == ((100.0, 70.0, 80.0), (-0.3, 0.1))
+    assert figures.Waterfall(title="x", steps=steps).shares == (None, None)
+
+
 # --- samples ----------------------------------------------------------------------------------------
 
 
@@ -287,6 +357,44 @@ def test_memory_without_a_curve_still_knows_what_was_resident():
     assert found.missing is not None
     assert found.start_rss_bytes == 10 * 2**20
     assert "did not run" in str(figures.memory(a_profile(allocation_curve=None, memory=None, passes=())).missing)
+
+
+def test_a_step_that_holds_nothing_is_a_sentence():
+    flat = a_profile(allocation_curve=AllocationCurve(1000, (100, 200), (0, 0), ()))
+    found = figures.memory(flat)
+    assert found.missing == "At no time did the step hold more or less of PyTorch's CPU allocator than when it began."
+    assert found.peak_bytes is None
+
+
+# --- rows of tables ---------------------------------------------------------------------------------
+
+
+def test_few_rows_are_all_there():
+    assert figures.curve_rows(figures.memory(with_curve())) == figures.Rows(
+        (figures.CurvePoint(100, 2**20), figures.CurvePoint(500, 3 * 2**20), figures.CurvePoint(900, -(2**19)))
+    )
+    found = figures.round_rows(figures.samples(a_profile(samples=Samples((3.0, 1.0)))))
+    assert found == figures.Rows((figures.Round("run", 1, 3.0), figures.Round("run", 2, 1.0)))
+
+
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=400).filter(any), st.integers(2, 50))
+def test_a_curve_is_thinned_to_its_peak_and_what_lies_around(held, most):
+    curve = AllocationCurve(len(held), tuple(range(len(held))), tuple(held))
+    record = figures.memory(a_profile(allocation_curve=curve))
+    found = figures.curve_rows(record, most)
+    assert len(found.rows) <= most + 1
+    assert max(point.live_bytes for point in found.rows) == record.peak_bytes
+    assert [point.time_ns for point in found.rows] == sorted({point.time_ns for point in found.rows})
+    assert (found.said is None) == (len(found.rows) == len(held))
+
+
+def test_of_many_rows_the_first_are_said_to_be_the_first():
+    record = figures.samples(a_profile(samples=Samples(tuple(range(1, 301)))), a_profile(samples=Samples((1.0,))))
+    found = figures.round_rows(record, most=2)
+    assert [(row.side, row.number) for row in found.rows] == [("base", 1), ("head", 1), ("head", 2)]
+    assert found.said == "The first 2 rounds of 300."
+    dots = figures.dot_rows(figures.roofline_figure(rows_with_work(), ceilings()), most=1)
+    assert (len(dots.rows), dots.said) == (1, None)
 
 
 # --- all --------------------------------------------------------------------------------------------

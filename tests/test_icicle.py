@@ -82,13 +82,13 @@ def test_every_operator_primitive_and_python_row_is_there_once_with_its_time(pro
     assert operators == {index: row.self_ns for index, row in enumerate(profile.operators)}
     assert sum(node.kind == "operator" for node in found.nodes) == len(profile.operators)
     drawn = Counter(node.primitive for node in found.nodes if node.kind == "primitive")
-    assert drawn == Counter(range(len(profile.primitives)))
+    assert drawn == Counter(index for index, one in enumerate(profile.primitives) if one.operator is not None)
     for node in found.nodes:
         if node.kind == "primitive":
             assert node.ns == profile.primitives[node.primitive].time_ns
             assert node.row == profile.primitives[node.primitive].operator
             within = found.nodes[node.parent]
-            assert (within.kind, within.row) == ("unattributed" if node.row is None else "operator", node.row)
+            assert (within.kind, within.row) == ("operator", node.row)
     python = sorted(node.ns for node in found.nodes if node.kind == "python")
     assert python == sorted(row.self_ns for row in profile.python)
 
@@ -167,13 +167,28 @@ def test_without_a_ledger_the_step_is_the_sum_of_its_rows():
     assert fsum(node.width for node in children(found, 0)) == pytest.approx(1)
 
 
-def test_a_primitive_that_no_operator_is_known_for_is_said_to_be_so():
-    primitive = a_primitive("matmul", "undef", 7.0, None)
-    found = icicle(a_profile(primitives=(primitive,), ledger=None))
-    (node,) = [node for node in found.nodes if node.kind == "primitive"]
-    assert path(found, node)[:-1] == [UNATTRIBUTED]
-    assert (node.width, node.scaled) == (0, True)
-    assert any("1 primitive could not be joined" in note for note in found.notes)
+@pytest.mark.parametrize("ledger", [None, Ledger(100_000, 79_000, 16_000, 5_000)])
+def test_a_primitive_that_no_operator_is_known_for_lies_in_no_box_and_is_counted_in_a_note(ledger):
+    lost = (a_primitive("matmul", "undef", 7_000.0, None), a_primitive("reorder", "undef", 2_000.0, None))
+    found = icicle(a_profile(primitives=lost, ledger=ledger))
+    assert not [node for node in found.nodes if node.kind == "primitive"]
+    assert not [
+        node for node in found.nodes if node.parent is not None and found.nodes[node.parent].label == UNATTRIBUTED
+    ]
+    runs = f"{sum(one.count for one in lost):.0f} executions and 9.00 µs of a step"
+    assert any("2 primitives could not be joined" in note and runs in note for note in found.notes)
+
+
+def test_primitives_are_said_to_be_scaled_wherever_they_are():
+    owners = [
+        Operator("aten::mm", "forward", "net", (), 1, 60.0, (), 60.0),
+        Operator("aten::mm", None, None, (), 1, 5.0, (), 5.0),
+        Operator("aten::mm", None, None, (1,), 1, 0.0, (), 0.0),
+    ]
+    primitives = tuple(a_primitive("matmul", "undef", 90.0, row) for row in range(len(owners)))
+    found = icicle(Profile("p", operators=tuple(owners), primitives=primitives, ledger=Ledger(100, 65, 0, 35)))
+    assert all(node.scaled for node in found.nodes if node.kind == "primitive")
+    assert any("In 3 operators the primitives took longer" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(

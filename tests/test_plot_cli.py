@@ -12,9 +12,10 @@ from types import ModuleType
 import pytest
 from click.testing import CliRunner, Result
 
+from perfsuite.analyse import figures
 from perfsuite.cli import main
-from perfsuite.cli.plot import KINDS
 from perfsuite.present import plots
+from perfsuite.present.kinds import KINDS
 from perfsuite.records import Phase, Profile
 from perfsuite.store import create_run
 from tests.samples import a_profile, an_environment
@@ -59,7 +60,7 @@ def runs(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", STARTS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
 def test_each_kind_in_each_format(kind, suffix, runs, tmp_path):
     directory, base, head = runs
     path = tmp_path / f"x{suffix}"
@@ -70,8 +71,16 @@ def test_each_kind_in_each_format(kind, suffix, runs, tmp_path):
     assert done.stdout == f"{path}: {kind} of net\n"
 
 
-def test_the_kinds_are_those_of_the_plots():
-    assert set(KINDS) == set(plots.KINDS)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_each_kind_names_what_is_there(kind):
+    assert issubclass(getattr(figures, kind.record), figures.FigureRecord)
+    assert callable(getattr(figures, kind.make))
+    assert plots.KINDS[kind.name] is getattr(plots, kind.draw)
+
+
+def test_every_record_has_a_kind():
+    records = {one.__name__ for one in figures.FigureRecord.__subclasses__() if one.__module__.startswith("perfsuite.")}
+    assert records == {kind.record for kind in KINDS}
 
 
 def test_samples_of_two_runs_and_a_column(runs, tmp_path):
@@ -105,6 +114,8 @@ def test_what_there_is_nothing_of_is_said_in_the_figure_and_on_stderr(runs, tmp_
         (["HEAD", "--kind", "donut", "-o", "x.svg", "--workload", "bert"], "'bert' is not in run"),
         (["nowhere", "--kind", "donut", "-o", "x.svg"], "nowhere"),
         (["HEAD", "OTHER", "--kind", "waterfall", "-o", "x.svg"], "not comparable"),
+        (["HEAD", "HEAD", "--kind", "waterfall", "-o", "x.svg"], "base and head are the same run"),
+        (["HEAD", "HEAD", "--kind", "samples", "-o", "x.svg"], "base and head are the same run"),
         (["HEAD", "--kind", "donut"], "--output"),
     ],
 )

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 
 import pytest
@@ -69,6 +70,15 @@ def saved(project, directory=".perfsuite"):
 def only(project):
     (profile,) = saved(project).workloads
     return profile
+
+
+def test_a_slow_step_is_timed_often_enough_for_an_interval(project):
+    slow = "import time\n\ndef test_it(profiled):\n    profiled(time.sleep, 0.02)\n"
+    for asked, rounds in (("5", 6), ("3", 3), ("7", 7)):  # 5 is what pytest-benchmark says of itself
+        project(slow, "--profile-dnn", "--profile-dnn-passes=timing", f"--benchmark-min-rounds={asked}",
+                f"--profile-dnn-dir={asked}")  # fmt: skip
+        (profile,) = saved(project, asked).workloads
+        assert len(profile.samples.rounds_ns) == rounds
 
 
 def test_a_training_step_is_recorded_whole(project):
@@ -692,7 +702,9 @@ def test_a_report_of_any_name_with_a_failed_test_among_others(project):
 
 
 def test_a_report_that_cannot_be_written_is_one_line_and_loses_nothing(project):
-    result = project(TINY, "--profile-dnn", "--profile-dnn-report=no/such/page.html")
+    away = "import pathlib\n\ndef test_away():\n    pathlib.Path('out').rmdir()\n"
+    (project.path / "out").mkdir()
+    result = project(away + textwrap.dedent(TINY), "--profile-dnn", "--profile-dnn-report=out/page.html")
     result.stdout.fnmatch_lines(
         [
             "run * (complete)*",
@@ -701,6 +713,41 @@ def test_a_report_that_cannot_be_written_is_one_line_and_loses_nothing(project):
     )
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
     assert only(project).name == "test_it.py::test_tiny"
+
+
+@pytest.mark.parametrize(
+    ("file", "said"), [("no/such/page.html", "there is no folder *no/such"), ("folder.html", "it is a folder")]
+)
+@pytest.mark.parametrize("ini", [False, True])
+def test_where_no_report_can_be_written_is_said_before_anything_is_measured(project, file, said, ini):
+    (project.path / "folder.html").mkdir()
+    if ini:
+        (project.path / "pytest.ini").write_text(f"[pytest]\nprofile_dnn_report = {file}\n")
+    result = project(TINY, "--profile-dnn", *([] if ini else [f"--profile-dnn-report={file}"]), expect=4)
+    where = "profile_dnn_report in the ini file" if ini else "--profile-dnn-report"
+    result.stderr.fnmatch_lines([f"*{where}: cannot write *{file}: {said}*"])
+    assert not (project.path / ".perfsuite").exists()
+
+
+def test_a_report_may_lie_in_the_folder_of_the_runs_which_is_not_there_yet(project):
+    project(TINY, "--profile-dnn", "--profile-dnn-report=.perfsuite/page.html")
+    assert "test_tiny" in page_of(project.path / ".perfsuite" / "page.html").text
+
+
+def test_a_page_that_cannot_be_drawn_is_one_line_and_loses_nothing(project):
+    broken = (
+        "from perfsuite.present.report import page\n"
+        "def draw(*_):\n"
+        "    raise ValueError('a colour that is none')\n"
+        "page.draw = draw\n"
+    )
+    (project.path / "conftest.py").write_text(broken)
+    result = project(TINY, "--profile-dnn", "--profile-dnn-report")
+    result.stdout.fnmatch_lines(
+        ["perfsuite: error: the report could not be written, *ValueError: a colour that is none*"]
+    )
+    assert "INTERNALERROR" not in result.stdout.str()
+    assert len(saved(project).workloads) == 1
 
 
 def test_the_report_is_the_controllers_under_xdist(project):
@@ -720,12 +767,22 @@ def test_the_report_is_the_controllers_under_xdist(project):
         ("true", ["--profile-dnn"], ["report.html"]),
         ("false", ["--profile-dnn"], []),
         ("page.html", ["--profile-dnn"], ["page.html"]),
+        ("page.html", ["--profile-dnn", "--profile-dnn-report=false"], []),
+        ("page.html", ["--profile-dnn-report=false"], []),
     ],
 )
 def test_the_ini_option_says_whether_and_where(project, ini, args, files):
     (project.path / "pytest.ini").write_text(f"[pytest]\nprofile_dnn_report = {ini}\n")
     project(TINY, *args)
     assert [path.name for path in sorted(project.path.rglob("*.html"))] == files
+
+
+def test_an_ini_option_that_names_no_page_is_told_what_it_may_be(project):
+    (project.path / "pytest.ini").write_text("[pytest]\nprofile_dnn_report = page\n")
+    result = project(TINY, "--profile-dnn", expect=4)
+    said = "profile_dnn_report in the ini file: expected a file that ends in .html or .htm, found 'page'"
+    assert f"{said}; or true, or false" in result.stderr.str()
+    assert "option behind the paths" not in result.stderr.str()
 
 
 def test_a_report_without_recording_is_a_usage_error(project):
@@ -735,7 +792,7 @@ def test_a_report_without_recording_is_a_usage_error(project):
 
 def test_a_path_that_follows_the_option_is_not_taken_for_the_page(project):
     result = project(TINY, "--profile-dnn", "--profile-dnn-report", "test_it.py", expect=4)
-    assert "--profile-dnn-report: expected a file that ends in .html, found 'test_it.py'" in result.stderr.str()
+    assert "--profile-dnn-report: expected a file that ends in .html or .htm, found 'test_it.py'" in result.stderr.str()
     assert (project.path / "test_it.py").read_text()
 
 

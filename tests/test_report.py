@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from dataclasses import replace
@@ -11,14 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from perfsuite.analyse.diff import Wall
-from perfsuite.analyse.report import Report, claim, report
-from perfsuite.errors import UsageError
+from perfsuite.analyse.report import Report, report
+from perfsuite.errors import RenderError, UsageError
 from perfsuite.present.cells import clean
+from perfsuite.present.report import page as page_module
 from perfsuite.present.report import render_report
 from perfsuite.present.report.data import as_script, page_data
 from perfsuite.present.report.page import ROWS, SCRIPTS
 from perfsuite.present.report.theme import DARK, LIGHT, theme_css
-from perfsuite.records import Ledger, Operator, Profile, Run, Samples
+from perfsuite.records import Ledger, Memory, Operator, Profile, Run, Samples
 from tests.hostile import hostile_text
 from tests.page import Page, assert_headings_in_order, assert_sound
 from tests.samples import a_primitive, a_profile, an_environment
@@ -92,12 +95,14 @@ def sections(page: Page) -> list[str]:
 
 def test_the_verdict_is_the_median_with_its_interval() -> None:
     text = the_page().text
-    assert re.search(r"100\.0 µs median step 95 % interval \S+ µs to \S+ µs, n = 11", text.replace("\xa0", " "))
+    assert re.search(
+        r"100\.0 µs median step 95% interval of the median \S+ µs to \S+ µs, n = 11", text.replace("\xa0", " ")
+    )
 
 
 def test_one_sample_is_a_range_and_says_so() -> None:
     text = rendered(a_profile(samples=Samples((200_000.0,), 2))).text
-    assert "n = 1: too few for a 95 % interval" in text
+    assert "n = 1: the 95% interval of a median needs 6" in text
 
 
 def with_findings() -> Profile:
@@ -112,10 +117,46 @@ def test_what_to_optimise_first_is_the_largest_finding_with_stake_evidence_and_a
     first = Page(render_report(found)).by_id("w0-first").text.replace("\xa0", " ")
     assert finding.title in first
     assert finding.evidence[0].text in first
-    assert finding.action in first
-    assert finding.caveat in first
+    assert finding.action.replace("`", "").casefold() in first.casefold()
+    assert finding.caveat.casefold() in first.casefold()
     at = [first.index(one.title) for one in found.workloads[0].advice.findings[:3]]
     assert at == sorted(at)
+
+
+def test_code_in_an_advice_is_code_and_only_words_get_a_capital() -> None:
+    found = looked_at(with_findings())
+    first = found.workloads[0].advice.findings[0]
+    texts = {"title": "`torch.compile` the <b>`", "action": "torch.compile it", "caveat": "use `a<b>` or `c`"}
+    advice = replace(found.workloads[0].advice, findings=(replace(first, **texts),))
+    page = Page(render_report(replace(found, workloads=(replace(found.workloads[0], advice=advice),))))
+    assert_sound(page)
+    assert {"torch.compile", "a<b>", "c"} <= {one.text for one in page.all("code")}
+    section = page.by_id("w0-first").text
+    # A backtick without a partner is one.
+    for said in ("torch.compile the <b>`", "torch.compile it", "Use a<b> or c"):
+        assert said in section
+
+
+def test_what_distorts_the_rest_is_said_and_led_to_from_the_top() -> None:
+    found = looked_at(with_findings())
+    first = found.workloads[0].advice.findings[0]
+    advice = replace(found.workloads[0].advice, findings=(replace(first, first="it distorts `all`"), first))
+    environment = an_environment(disturbances=("glibc returns memory: preload another one",))
+    changed = replace(found, workloads=(replace(found.workloads[0], advice=advice),))
+    page = Page(render_report(replace(changed, run=replace(found.run, environment=environment))))
+    assert_sound(page)
+    assert "It distorts all" in page.by_id("w0-mend-first").text
+    assert [one.text for one in page.all("a") if one.attributes.get("href") == "#w0-mend-first"] == ["Mend this first"]
+
+
+def test_steps_that_scatter_are_said_beside_the_verdict() -> None:
+    calm = a_profile(walls_ns={"operators": (100, 110), "primitives": (100, 101)})
+    wild = replace(calm, walls_ns={"operators": (100_000, 131_000), "primitives": (100, 101), "memory": (1, 9)})
+    assert not rendered(calm).all("p", "warning")
+    (warning,) = rendered(wild).all("p", "warning")
+    assert (
+        warning.text.replace("\xa0", " ") == "The profiled steps took 100 µs to 131 µs each: shares of them are rough."
+    )
 
 
 def test_without_findings_the_longest_operator_is_named() -> None:
@@ -128,7 +169,14 @@ def test_without_findings_the_longest_operator_is_named() -> None:
 
 def test_the_ledger_closes_and_says_what_of_the_step_is_in_primitives() -> None:
     ledger = the_page().by_id("w0-ledger").text.replace("\xa0", " ")
-    for part in ("75.0 µs 75.0%", "20.0 µs 20.0%", "5.00 µs 5.0%", "100 µs 100%", "50.0% of the step", "4 of 4"):
+    for part in (
+        "75.0 µs 75.0%",
+        "20.0 µs 20.0%",
+        "5.00 µs 5.0%",
+        "100 µs 100%",
+        "50.0% of that pass’s step",
+        "4 of 4",
+    ):
         assert part in ledger
 
 
@@ -154,8 +202,10 @@ def test_the_environment_is_there_in_full_with_what_disturbs() -> None:
 
 def test_how_it_was_measured_lists_passes_overheads_and_notes() -> None:
     method = the_page().by_id("w0-method").text
-    assert "The first note." in method
     assert "+12.0%" in method
+    assert "Shortest to longest" in method
+    # What must be known to trust the numbers stands beside them.
+    assert "The first note." in the_page().all("div", "verdict")[0].text
     assert "did not run" in rendered(BARE).by_id("w0-method").text
 
 
@@ -179,6 +229,43 @@ def test_a_run_without_workloads_says_so() -> None:
     assert page.data == {"workloads": []}
 
 
+def test_a_run_of_which_nothing_could_be_read_is_not_called_empty() -> None:
+    page = rendered(workloads=(), problems=("workloads/x.json.gz: damaged",))
+    assert page.all("h1")[0].text == "No workload could be read"
+    assert "None of this run’s workloads could be read" in page.text
+    assert "No workload was recorded" not in page.text
+    # It is said before the list of sections, which would otherwise look like all there is.
+    assert page.text.index("workloads/x.json.gz: damaged") < page.text.index("Environment")
+
+
+@pytest.mark.parametrize("wall", [0.0, -5e3])
+def test_a_wall_time_that_none_can_be_is_remarked_and_nothing_is_a_share_of_it(wall: float) -> None:
+    page = rendered(a_profile(ledger=Ledger(wall, 7.5e4, 2e4, 5e3)))
+    ledger, first = (page.by_id(f"w0-{one}").text.replace("\xa0", " ") for one in ("ledger", "first"))
+    assert "a clock went wrong" in ledger
+    assert "close on" not in ledger
+    legend = page.all("table", "legend")[0].text
+    assert "%" not in legend
+    assert "of a profiled step" not in first
+
+
+def test_very_many_rounds_do_not_weigh_a_page_down_and_it_says_what_is_drawn() -> None:
+    page = rendered(a_profile(samples=Samples(tuple(1e5 + 7 * at % 5000 for at in range(3000)))))
+    (figure,) = page.all("figure", "samples")
+    marks = [one for one in page.all("use") if "w0-samples" in str(one.attributes)]
+    # Twice, once for a phone, and the ticks of the axes.
+    assert 2 * 200 < len(marks) < 2 * (300 + 40)
+    assert "the fastest and the slowest of each of 150 stretches" in figure.text
+
+
+def test_a_name_that_is_empty_is_not_no_name() -> None:
+    operators = tuple(Operator("aten::mm", phase, phase, (), 1.0, 5e3, (), 5e3) for phase in ("", None, " a "))
+    (workload,) = page_data(looked_at(a_profile(operators=operators, primitives=())))["workloads"]
+    for key in ("phase", "module"):
+        column = workload["operators"][key]
+        assert [None if index < 0 else workload["strings"][index] for index in column] == ["", None, " a "]
+
+
 # --- what is missing --------------------------------------------------------------------------------
 
 
@@ -187,12 +274,12 @@ def test_a_run_without_workloads_says_so() -> None:
     [
         ({"primitives": (), "join": "markers"}, "ledger", "No oneDNN primitive was executed."),
         ({"primitives": (), "join": "markers"}, "donut", "operators"),
-        ({"primitives": (), "join": None, "passes": ("operators",)}, "ledger", "close on the step’s wall time."),
+        ({"primitives": (), "join": None, "passes": ("operators",)}, "ledger", "close on the profiled step’s wall"),
         ({"ledger": None}, "ledger", "The operators pass did not run"),
         ({"operators": (), "ledger": None, "primitives": (), "passes": ()}, "hotspots", "pass did not run"),
         ({"operators": (), "primitives": (), "passes": ("operators",)}, "hotspots", "saw no operator"),
         ({"memory": None}, "memory", "resident memory is not known"),
-        ({"samples": None}, "first", ""),
+        ({"samples": None}, "samples", "No step was timed."),
     ],
 )  # fmt: skip
 def test_what_was_not_recorded_is_said_in_a_sentence(changes: dict[str, object], section: str, said: str) -> None:
@@ -209,7 +296,8 @@ def test_nothing_at_all_is_a_page_of_sentences() -> None:
     assert page.all("svg") == []
     assert "The step was not timed" in page.text
     for section in ("ledger", "phases", "donut", "icicle", "hotspots", "roofline", "memory", "samples"):
-        assert page.by_id(f"w0-{section}").text.count(".") >= 1, section
+        text = page.by_id(f"w0-{section}").text
+        assert any(one.text and one.text in text for one in page.all("p", "missing")), section
     assert "There are no ceilings of this machine: measure them" in page.text
 
 
@@ -231,12 +319,12 @@ def timed(factor: float) -> Profile:
     [((1.01, 1.2), "slower"), ((0.8, 0.99), "faster"), ((0.99, 1.01), "same"), ((1.0, 1.2), "same"), (None, "unknown")],
 )
 def test_a_claim_is_about_the_interval(interval: tuple[float, float] | None, said: str) -> None:
-    assert claim(Wall(1.0, 1.0, 1.0, interval, 0.95, 5, 5)) == said
+    assert Wall(1.0, 1.0, 1.0, interval, 0.95, 5, 5).claim == said
 
 
 @pytest.mark.parametrize(
     ("factor", "said"),
-    [(1.2, "head’s steps took longer"), (0.8, "head’s steps took less time"), (1.0, "no difference between")],
+    [(1.2, "head’s steps were slower"), (0.8, "head’s steps were faster"), (1.0, "no difference between")],
 )
 def test_a_comparison_says_what_it_can_claim(factor: float, said: str) -> None:
     page = compared(timed(1.0), timed(factor))
@@ -268,9 +356,51 @@ def test_a_base_without_the_workload_and_few_samples_are_said() -> None:
     assert "A side has no operators pass" in compared(BARE, BARE).text
 
 
+def test_rows_that_surely_changed_stand_apart_from_the_others() -> None:
+    operators = tuple(
+        Operator(f"aten::o{i}", None, None, (), 1.0, 1e5 - i, (99_990 - i, 100_010 - i), 1e5) for i in range(40)
+    )
+    slower = tuple(
+        replace(one, self_ns=2e5, self_ns_samples=(199_990, 200_010)) if i < changed else one
+        for changed in (20,)
+        for i, one in enumerate(operators)
+    )
+    ledger = Ledger(4e6, 4e6, 0.0, 0.0)
+    base = a_profile(operators=operators, primitives=(), ledger=ledger, python=())
+    few = a_profile(operators=(*slower[:3], *operators[3:]), primitives=(), ledger=ledger, python=())
+    many = a_profile(operators=slower, primitives=(), ledger=ledger, python=())
+    assert [one.text for one in compared(base, few).all("th") if one.attributes.get("scope") == "rowgroup"] == [
+        "Beyond their interval", "The largest others: within their interval, or too small to matter",
+    ]  # fmt: skip
+    assert [one.text for one in compared(base, many).all("th") if one.attributes.get("scope") == "rowgroup"] == [
+        "Beyond their interval: the first 15 of 20"
+    ]
+
+
+def test_page_faults_that_tell_two_runs_apart_are_explained() -> None:
+    loud = Memory(2**20, 2**21, 10**9, 7 * 10**8, 3 * 10**8, 1_000_000)
+    quiet = Memory(2**20, 2**21, 10**9, 10**9, 0, 1)
+    said = "In a page fault the kernel brings in a fresh page of memory"
+    assert said in compared(a_profile(memory=loud), a_profile(memory=quiet)).all("div", "verdict")[0].text
+    assert said not in compared(a_profile(memory=quiet), a_profile(memory=quiet)).text
+
+
+def test_what_cannot_be_shown_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("no such\ncolour")
+
+    monkeypatch.setattr(page_module, "draw", broken)
+    with pytest.raises(RenderError, match=r"ValueError: no such colour.*the run is whole"):
+        render_report(looked_at())
+    monkeypatch.undo()
+    monkeypatch.setitem(page_module._templates().globals, "pass_facts", lambda profile: profile.nothing)
+    with pytest.raises(RenderError, match="nothing"):
+        render_report(looked_at())
+
+
 def test_incomparable_runs_are_refused_and_forced_with_the_reason() -> None:
     head, base = a_run(BARE), a_run(BARE, id="base", environment=an_environment(cpu_model="Another"))
-    with pytest.raises(UsageError, match="CPU model: Another and A CPU; --force"):
+    with pytest.raises(UsageError, match="CPU model: Another and A CPU"):
         report(head, base)
     page = Page(render_report(report(head, base, force=True)))
     assert "not comparable, and were compared because it was forced" in page.text
@@ -330,8 +460,11 @@ def test_any_name_makes_a_sound_page(name: str, module: str) -> None:
 def test_the_page_allows_itself_nothing_but_what_is_in_it() -> None:
     page = the_page()
     (policy,) = [one for one in page.all("meta") if one.attributes.get("http-equiv") == "Content-Security-Policy"]
+    (script,) = [one for one in page.all("script") if one.attributes.get("type") is None]
+    digest = base64.b64encode(hashlib.sha256("".join(script.texts).encode()).digest()).decode()
     assert policy.attributes["content"] == (
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
+        "form-action 'none'"
     )
     styles = "".join(text for style in page.all("style") for text in style.texts)
     assert not re.search(r"@import|url\(", styles)
@@ -419,6 +552,9 @@ def test_the_first_rows_are_in_the_page_itself() -> None:
     page = rendered(a_profile(operators=operators, primitives=()))
     rows = [one for one in page.all("tr") if "data-row" in one.attributes]
     assert len(rows) == ROWS
+    # Nobody else knows how many: scripts are told, and so is who prints it.
+    assert page.all("div", "hotspots")[0].attributes["data-rows"] == str(ROWS)
+    assert page.all("p", "printed")[0].text.startswith(f"Printed are the first {ROWS} of {ROWS + 30} rows")
     assert "aten::o0" in rows[0].text
     assert len(page.data["workloads"][0]["operators"]["name"]) == ROWS + 30
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import webbrowser
@@ -160,3 +161,97 @@ def test_a_closed_pipe_is_no_error(here: Path) -> None:
     done = shell("report", "-o", "-", "--dir", here / "runs")
     assert done.returncode == 0
     assert done.stdout.rstrip().endswith("</html>")
+
+
+# --- stdout, names and libraries that are not as they should be ---------------------------------------
+
+
+@pytest.mark.parametrize("what", [["-o", "-"], ["--markdown"]])
+def test_what_goes_to_stdout_is_utf_8_whatever_the_locale(here: Path, what: list[str]) -> None:
+    record(here / "runs", Profile("naïve · 模型"))
+    env = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    command = [sys.executable, "-c", "from perfsuite.cli import main; main()", "report", "--dir", "runs", *what]
+    done = subprocess.run(command, capture_output=True, env=env, check=True)
+    assert "naïve · 模型" in done.stdout.decode("utf-8")
+
+
+def test_base_must_be_another_run(here: Path) -> None:
+    run = record(here / "runs", BARE)
+    for output in (["-o", "x.html"], ["--markdown"], ["--force", "-o", "x.html"]):
+        result = invoke("report", "latest", run, *output, "--dir", "runs")
+        assert_one_line_error(result, f"base and head are the same run, {run.name}")
+    assert not (here / "x.html").exists()
+
+
+@pytest.mark.parametrize("command", ["report", "trace", "plot"])
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("", "-o: expected the name of a file, found ''"),
+        ("there.svg/", "cannot write there.svg/: that is the name of a folder"),
+        ("folder.svg", "cannot write folder.svg: it is a folder"),
+        ("circle.svg", "cannot write circle.svg: Too many levels of symbolic links"),
+        ("there.svg/x.svg", "cannot write there.svg/x.svg: Not a directory"),
+        ("no/x.svg", "cannot write no/x.svg: there is no folder no"),
+        ("nowhere.svg", "cannot write nowhere.svg: there is no folder"),
+    ],
+)
+def test_where_nothing_can_be_written_is_said_before_anything_is_loaded(
+    here: Path, command: str, output: str, said: str
+) -> None:
+    (here / "there.svg").write_text("mine")
+    (here / "folder.svg").mkdir()
+    (here / "circle.svg").symlink_to("circle.svg")
+    (here / "nowhere.svg").symlink_to("no/such/x.svg")
+    before = sorted(path.name for path in here.iterdir())
+    kind = ["--kind", "donut"] if command == "plot" else []
+    assert_one_line_error(invoke(command, "no-such-run", *kind, "-o", output), said)
+    assert (here / "there.svg").read_text() == "mine"
+    assert (here / "circle.svg").is_symlink()
+    assert sorted(path.name for path in here.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        ("jinja2", "raise ModuleNotFoundError('no such thing')"),
+        ("matplotlib", "raise ValueError('numpy.dtype size changed')"),
+        ("matplotlib", ""),
+    ],
+)
+def test_a_library_that_cannot_be_loaded_is_one_line(here: Path, name: str, broken: str) -> None:
+    record(here / "runs", BARE)
+    (here / "first" / name).mkdir(parents=True)
+    (here / "first" / name / "__init__.py").write_text(broken)
+    env = {**os.environ, "PYTHONPATH": str(here / "first")}
+    plot = ["plot", "--kind", "phases", "-o", "x.svg"]
+    for arguments in [["report", "-o", "x.html"], *([plot] if name == "matplotlib" else [])]:
+        command = [sys.executable, "-c", "from perfsuite.cli import main; main()", *arguments, "--dir", "runs"]
+        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+        assert done.returncode == 2
+        assert done.stderr.startswith("perfsuite: error: a ")
+        assert "needs Jinja2 and matplotlib, which cannot be loaded" in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert not list(here.glob("x.*"))
+
+
+def test_what_matplotlib_thinks_of_its_folders_is_not_said(here: Path) -> None:
+    record(here / "runs", BARE)
+    (here / "matplotlibrc").write_text("no.such.key: 1\n")
+    env = {**os.environ, "MPLCONFIGDIR": "/dev/null/none", "TMPDIR": str(here)}
+    for arguments in (["report", "-o", "x.html"], ["plot", "--kind", "phases", "-o", "x.svg"]):
+        command = [sys.executable, "-c", "from perfsuite.cli import main; main()", *arguments, "--dir", "runs"]
+        done = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
+        assert "matplotlib" not in done.stderr.lower()
+        assert done.stdout.startswith("x.")
+
+
+def test_a_run_of_which_nothing_can_be_read_is_not_called_empty(here: Path) -> None:
+    run = record(here / "runs", BARE)
+    for path in (run / "workloads").iterdir():
+        path.write_bytes(b"")
+    result = invoke("report", "--markdown", "--dir", "runs")
+    assert result.exit_code == 2
+    assert "**No workload could be read.**" in result.stdout
+    assert "0 workloads" not in result.stdout
+    assert "No rule found anything" not in result.stdout

@@ -9,10 +9,12 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom, mannwhitneyu, t, ttest_ind
+from scipy.stats import binom, mannwhitneyu, t, ttest_1samp, ttest_ind
 
 from perfsuite.stats import (
+    MEDIAN_INTERVAL_SAMPLES,
     mean,
+    mean_interval,
     median,
     median_interval,
     median_ratio_interval,
@@ -69,7 +71,7 @@ def test_the_interval_is_the_narrowest_that_reaches_the_confidence(confidence: f
 
 
 def test_five_values_are_too_few_and_six_are_not() -> None:
-    assert median_interval([1, 2, 3, 4, 5]) is None
+    assert median_interval(range(MEDIAN_INTERVAL_SAMPLES - 1)) is None
     assert median_interval([]) is None
     assert median_interval([6, 1, 3, 2, 5, 4]) == (1, 6)
 
@@ -141,6 +143,21 @@ def test_the_interval_of_a_difference_is_scipys_where_that_has_one(base: list[fl
     if variance(base) + variance(head) > 1e-6:
         expected = ttest_ind(head, base, equal_var=False).confidence_interval(0.95)
         assert interval == pytest.approx((expected.low, expected.high), rel=1e-6, abs=1e-6)
+
+
+@given(st.lists(st.integers(-(10**6), 10**6), min_size=2, max_size=20))
+def test_the_interval_of_a_mean_is_students(values: list[float]) -> None:
+    low, high = mean_interval(values) or (math.inf, -math.inf)
+    if variance(values) > 0:
+        expected = ttest_1samp(values, 0.0).confidence_interval(0.95)
+        assert (low, high) == pytest.approx((expected.low, expected.high), rel=1e-9, abs=1e-6)
+    else:
+        assert low == high == values[0]
+
+
+def test_one_value_has_no_interval_of_its_mean() -> None:
+    assert mean_interval([5.0]) is None
+    assert mean_interval([]) is None
 
 
 def test_a_side_without_variance_adds_none() -> None:

@@ -46,7 +46,7 @@ def test_a_workload_at_80_columns_reads_like_this() -> None:
         == """\
 benchmarks/test_net.py::test_step[smoke-float32]
 smoke · float32 · eager
-median step 100.0 µs, 92.00 µs to 108.0 µs (95% CI, n = 11)
+median step 100.0 µs, 92.00 µs to 108.0 µs (95% interval, n = 11)
 
 Phases: from steps without the profiler
 Phase       Median  Of step
@@ -206,7 +206,7 @@ def test_the_allocators_peak_is_said_without_resident_memory_and_without_phases(
 
 def test_few_samples_have_a_range() -> None:
     text = render(Profile("p", samples=Samples((2e6, 1e6, 3e6))))
-    assert "median step 2.000 ms, 1.000 ms to 3.000 ms (range, too few for a 95% CI, n = 3)" in text
+    assert "median step 2.000 ms, 1.000 ms to 3.000 ms (range; n = 3 has no 95% interval)" in text
 
 
 def test_what_is_not_known_is_a_dash_and_not_a_zero() -> None:

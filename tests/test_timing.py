@@ -63,7 +63,7 @@ def test_rounds_go_on_for_the_time_and_at_least_for_the_number():
     short = FakeStep(then=100)
     assert len(time_steps(Step(short), clock=short.clock).rounds_ns) == 10
     long = FakeStep(then=5000)
-    assert len(time_steps(Step(long), clock=long.clock).rounds_ns) == 5
+    assert len(time_steps(Step(long), clock=long.clock).rounds_ns) == 6
 
 
 def test_a_call_that_is_short_for_the_clock_is_repeated_within_a_round():

@@ -253,8 +253,10 @@ def test_links_and_pipes_stay_what_they_are(recorded: Any, tmp_path: Path) -> No
 
 
 def test_an_output_that_cannot_be_written_is_one_line(recorded: Any, tmp_path: Path) -> None:
-    assert_one_line(invoke("-o", tmp_path / "absent" / "t.json", "--dir", recorded[0]), "cannot write", "No such file")
-    assert_one_line(invoke("-o", tmp_path, "--dir", recorded[0]), "cannot write", "Is a directory")
+    assert_one_line(
+        invoke("-o", tmp_path / "absent" / "t.json", "--dir", recorded[0]), "cannot write", "there is no folder"
+    )
+    assert_one_line(invoke("-o", tmp_path, "--dir", recorded[0]), "cannot write", "it is a folder")
     assert_one_line(invoke("-o", "/dev/full", "--dir", recorded[0]), "cannot write /dev/full: No space left")
     assert_one_line(invoke("--dir", recorded[0]), "-o")
 

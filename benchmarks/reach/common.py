@@ -31,17 +31,24 @@ REACHED, MISSED, UNSETTLED = 0, 1, 3
 
 @dataclass(frozen=True)
 class Finding:
-    """Samples of one quantity that should lie within [``low``, ``high``]; None leaves that side open."""
+    """Samples of one quantity that should lie within [``low``, ``high``]; None leaves that side open.
+
+    What is counted and not sampled, such as the size of a file, is ``exact``: its one value needs no interval.
+    """
 
     what: str
     unit: str
     samples: Sequence[float]
     high: float
     low: float | None = None
+    exact: bool = False
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """95 % interval of the median; None with fewer than 6 samples."""
+        """95% interval of the median, None with fewer than 6 samples; of an exact value itself, twice."""
+        if self.exact:
+            (value,) = self.samples
+            return value, value
         return median_interval(self.samples)
 
     @property
@@ -64,15 +71,20 @@ class Finding:
             "target": [self.low, self.high],
             "outcome": _WORDS[self.outcome],
             "samples": list(self.samples),
+            "exact": self.exact,
         }
 
     def __str__(self) -> str:
-        interval = "too few samples" if self.interval is None else "{:.4g} to {:.4g}".format(*self.interval)
         target = f"≤ {self.high:g}" if self.low is None else f"{self.low:g} to {self.high:g}"
-        return (
-            f"{self.what}: {median(self.samples):.4g} {self.unit} (95 % interval {interval}, "
-            f"{len(self.samples)} samples), target {target}: {_WORDS[self.outcome]}"
-        )
+        found = f"{self.what}: {median(self.samples):.4g} {self.unit}"
+        return f"{found} ({self._certainty}), target {target}: {_WORDS[self.outcome]}"
+
+    @property
+    def _certainty(self) -> str:
+        if self.exact:
+            return "exact"
+        interval = "too few samples" if self.interval is None else "{:.4g} to {:.4g}".format(*self.interval)
+        return f"95% interval {interval}, {len(self.samples)} samples"
 
 
 _WORDS = {REACHED: "reached", MISSED: "missed", UNSETTLED: "not settled"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import re
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -12,13 +13,23 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
 from sphinx.util.nodes import make_refnode
+
+logger = logging.getLogger(__name__)
 
 
 def shorter(target: str) -> list[str]:
     """The same name in the packages around: ``a.b.c.D`` → ``a.b.D``, ``a.D``."""
     *packages, name = target.split(".")
     return [".".join((*packages[:n], name)) for n in range(len(packages) - 1, 0, -1)]
+
+
+def places(target: str, documented: Mapping[str, Any]) -> list[str]:
+    """Where the reference has ``target``: in a package around it, or else wherever a name ends like this."""
+    return [name for name in shorter(target) if name in documented][:1] or sorted(
+        name for name, found in documented.items() if name.endswith("." + target) and not found.aliased
+    )
 
 
 def exists(name: str) -> bool:
@@ -44,15 +55,16 @@ def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nod
 
     A class says of itself where it is defined (``perfsuite.analyse.diff.model.Delta``, in annotations); a package
     documents it where it is to be imported from (``perfsuite.analyse.diff.Delta``).  ``StoreError`` after ``Raises:``
-    is the one class of that name.  What exists and is no part of the reference stays text; what does not exist
-    stays a warning.
+    is the one class of that name; if there are several, that is a warning.  What exists and is no part of the reference
+    stays text; what does not exist stays a warning.
     """
     if node.get("refdomain") != "py":
         return None
     documented = env.get_domain("py").objects  # type: ignore[attr-defined]
     target = node["reftarget"]
-    names = [name for name in shorter(target) if name in documented]
-    names += [name for name, found in documented.items() if name.endswith("." + target) and not found.aliased]
+    names = places(target, documented)
+    if len(names) > 1:
+        logger.warning("%s is any of %s: write which one", target, ", ".join(names), location=node)
     if names:
         found = documented[names[0]]
         return make_refnode(app.builder, node["refdoc"], found.docname, found.node_id, content, names[0])

@@ -1,7 +1,8 @@
 """A profiled step as nested boxes: step → phase → module path → operator → primitive, each as wide as its time.
 
 What is drawn is self time, which adds up: a box is as wide as all that is in it, and the boxes of the step close to the
-ledger's wall time.  Primitives are from another pass than the operator around them; see :attr:`Node.scaled`.
+ledger's wall time.  Primitives are from another pass than the operator around them; see :attr:`Node.scaled`.  What
+could not be joined to an operator is in no box, because nobody knows whose it is: the notes count it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from math import fsum
 
 from perfsuite.analyse.tables import recorded, short_direction
 from perfsuite.records import Profile
+from perfsuite.units import counted, format_count, format_ns
 
 OUTSIDE_PHASES = "(outside phases)"
 OUTSIDE_MODULES = "(outside modules)"
@@ -127,13 +129,11 @@ def _tree(profile: Profile) -> _Box:
         _room(step, time.phase, time.module).children.append(_Box(f"Python ({time.kind})", "python", time.self_ns))
     step.children = [child for child in step.children if child.children]
     step.close()
-    if profile.ledger is not None or joined[None]:
-        wall_ns = step.ns if profile.ledger is None else profile.ledger.wall_ns
-        lost = _primitives(profile, joined[None], None)
-        rest = _Box(UNATTRIBUTED, "unattributed", wall_ns - step.ns, children=lost)
+    if profile.ledger is not None:
+        rest = _Box(UNATTRIBUTED, "unattributed", profile.ledger.wall_ns - step.ns)
         rest.close()
         step.children.append(rest)
-        step.ns = wall_ns
+        step.ns = profile.ledger.wall_ns
         step.extent_ns += rest.extent_ns
     return step
 
@@ -154,7 +154,7 @@ def _room(step: _Box, phase: str | None, module: str | None) -> _Box:
 
 
 def _joined(profile: Profile) -> dict[int | None, list[int]]:
-    """Primitives by the operator they ran in, None for those that could not be joined to one."""
+    """Primitives by the operator they ran in, None for those that could not be joined: they are nobody's children."""
     within: dict[int | None, list[int]] = defaultdict(list)
     for index, primitive in enumerate(profile.primitives):
         known = primitive.operator is not None and 0 <= primitive.operator < len(profile.operators)
@@ -162,7 +162,7 @@ def _joined(profile: Profile) -> dict[int | None, list[int]]:
     return within
 
 
-def _primitives(profile: Profile, indices: Sequence[int], row: int | None) -> list[_Box]:
+def _primitives(profile: Profile, indices: Sequence[int], row: int) -> list[_Box]:
     boxes = []
     for index in indices:
         one = profile.primitives[index]
@@ -189,20 +189,24 @@ def _place(box: _Box, at: _Place, step_ns: float, nodes: list[Node]) -> None:
 
 
 def _notes(profile: Profile, nodes: Sequence[Node]) -> Iterable[str]:
-    yield "A box is as wide as the self time in it, mean of the profiled steps; an operator lies beside those it calls."
+    yield (
+        "A box is as wide as the self time of everything in it, mean of the profiled steps; an operator lies beside "
+        "those it calls."
+    )
     if not recorded(profile, "primitives"):
         yield "The primitives pass did not run, so operators show no primitives."
         return
-    scaled = len({node.parent for node in nodes if node.scaled and node.row is not None})
+    scaled = len({node.parent for node in nodes if node.scaled})
     if scaled:
         yield (
-            f"In {_number(scaled, 'operator')} the primitives took longer in their pass than the operator did in its: "
+            f"In {counted(scaled, 'operator')} the primitives took longer in their pass than the operator did in its: "
             "they are drawn narrower, to fit; the times said are those measured."
         )
-    lost = sum(node.primitive is not None and node.row is None for node in nodes)
+    lost = [profile.primitives[index] for index in _joined(profile)[None]]
     if lost:
-        yield f"{_number(lost, 'primitive')} could not be joined to an operator: see {UNATTRIBUTED}."
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+        runs, time = fsum(one.count for one in lost), format_ns(fsum(one.time_ns for one in lost))
+        yield (
+            f"{counted(len(lost), 'primitive')} could not be joined to an operator and lie in no box: "
+            f"{format_count(runs)} {'execution' if runs == 1 else 'executions'} and {time} of a step, by oneDNN's own "
+            "clock."
+        )

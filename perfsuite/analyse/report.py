@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from perfsuite.analyse import figures, tables
 from perfsuite.analyse.advice import Advice, Subject, advise
-from perfsuite.analyse.diff import RunDiff, Wall, WorkloadDiff, diff_runs
+from perfsuite.analyse.diff import RunDiff, WorkloadDiff, diff_runs
 from perfsuite.analyse.icicle import Icicle, icicle
 from perfsuite.analyse.roofline import Point, Roofline, roofline
 from perfsuite.ceilings import Ceilings
-from perfsuite.errors import UsageError
+from perfsuite.errors import NotComparableError
 from perfsuite.records import Profile, Run
-from perfsuite.stats import mean
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,7 @@ class WorkloadReport:
     primitives: tuple[tables.PrimitiveRow, ...]
     #: Most self time first, as in :func:`perfsuite.analyse.tables.top_operators`.
     operators: tuple[tables.OperatorRow, ...]
-    #: Of each of these, its index in ``profile.operators``, and what it reached.
-    rows: tuple[int, ...]
+    #: What each of these reached.
     points: tuple[Point, ...]
     modules: tuple[tables.ModuleRow, ...]
     #: Share of the step that all primitives took; None where that pass did not run.
@@ -57,9 +55,14 @@ class WorkloadReport:
     diff: WorkloadDiff | None
 
     @property
+    def rows(self) -> tuple[int, ...]:
+        """Of each of ``operators``, its index in ``profile.operators``."""
+        return tuple(one.row for one in self.operators)
+
+    @property
     def claim(self) -> str | None:
-        """What the timed steps of both sides allow to say: :func:`claim`; None without a base."""
-        return None if self.diff is None else claim(self.diff.wall)
+        """What the timed steps of both sides allow to say (:attr:`Wall.claim`); None without a base."""
+        return None if self.diff is None else self.diff.wall.claim
 
 
 @dataclass(frozen=True)
@@ -73,17 +76,6 @@ class Report:
     #: Why there are no ceilings, and how to get them.
     no_ceilings: str | None
     workloads: tuple[WorkloadReport, ...]
-
-
-def claim(wall: Wall) -> str:
-    """Whether head's steps were ``slower`` or ``faster`` than base's, or the interval of the ratio holds 1 (``same``).
-
-    ``unknown`` without an interval.  It is a statement about two processes: their code is one of many reasons.
-    """
-    if wall.interval is None:
-        return "unknown"
-    low, high = wall.interval
-    return "slower" if low > 1 else "faster" if high < 1 else "same"
 
 
 def report(
@@ -103,7 +95,8 @@ def report(
         force: compare what is not comparable, too; the report says so.
 
     Raises:
-        UsageError: the runs are not comparable, or have none of these workloads in common.
+        NotComparableError: the runs are not comparable, and ``force`` is not set.
+        UsageError: they have none of these workloads in common.
     """
     shown = tuple(run.workloads if profiles is None else profiles)
     diff = None if base is None else _diff(base, run, shown, force)
@@ -126,7 +119,7 @@ def _diff(base: Run, head: Run, shown: Sequence[Profile], force: bool) -> RunDif
     only = shown[0].name if len(shown) == 1 and len(head.workloads) > 1 else None
     found = diff_runs(base, head, only)
     if found.reasons and not force:
-        raise UsageError(f"not comparable: {'; '.join(found.reasons)}; --force compares them anyway")
+        raise NotComparableError(found.reasons)
     return found
 
 
@@ -140,7 +133,7 @@ def _workload(
 ) -> WorkloadReport:
     found = roofline(profile, ceilings)
     points = {one.row: one.point for one in found.operators}
-    rows = sorted(range(len(profile.operators)), key=lambda row: -profile.operators[row].self_ns)
+    operators = tables.top_operators(profile)
     subject = Subject(profile, run.environment, base, base_run.environment if base_run is not None else None)
     return WorkloadReport(
         profile,
@@ -149,12 +142,11 @@ def _workload(
         tables.ledger_shares(profile),
         tables.by_phase(profile),
         tables.by_primitive(profile),
-        tables.top_operators(profile),
-        tuple(rows),
-        tuple(points[row] for row in rows),
+        operators,
+        tuple(points[one.row] for one in operators),
         tables.by_module(profile),
         tables.onednn_coverage(profile) if tables.recorded(profile, "primitives") else None,
-        _primitive_shares(profile),
+        tables.primitive_shares(profile),
         found,
         advise(subject),
         icicle(profile),
@@ -165,13 +157,7 @@ def _workload(
             figures.roofline_figure(profile, ceilings),
             figures.samples(profile, base),
             figures.memory(profile),
-            None if diff is None else figures.waterfall(diff),
+            None if diff is None else figures.waterfall(diff, head=profile),
         ),
         diff,
     )
-
-
-def _primitive_shares(profile: Profile) -> tuple[float | None, ...]:
-    walls = profile.walls_ns.get("primitives", ())
-    wall = mean(walls) if walls else 0.0
-    return tuple(one.time_ns / wall if wall else None for one in profile.primitives)

@@ -55,6 +55,15 @@ class Point:
     #: Achieved ÷ ceiling.  Above 1 the ceiling was measured under worse conditions, or less moved than was counted.
     share: float | None
     bound: str | None
+    #: The data type, or the level, whose roof :attr:`ceiling` is.
+    roof: str | None = None
+    #: Why there is no bound, a few words; None where there is one.
+    unbound: str | None = None
+
+    @property
+    def bound_by(self) -> str:
+        """:func:`bound_by` of this point."""
+        return bound_by(self.bound, self.roof)
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,14 @@ class Roofline:
     coverage: Coverage
     #: The same of the time in primitives.
     primitive_coverage: Coverage
+
+
+def bound_by(bound: str | None, roof: str | None) -> str:
+    """``memory-bound L2``, ``compute-bound float32``, ``overhead-bound``: the bound, and the roof it is held against.
+
+    Empty where there is no bound; :attr:`Point.unbound` then says why.
+    """
+    return " ".join(word for word in (bound, roof if bound != "overhead-bound" else None) if bound and word)
 
 
 def roofline(profile: Profile, ceilings: Ceilings | None) -> Roofline:
@@ -183,6 +200,7 @@ def _point(
         if flops is None and not _seen_at_the_memory(ceilings, byte_rate, bandwidth):
             compute = None
     achieved = byte_rate if flops is None else flop_rate
+    bound = _bound(moved, time_ns / count if called and count else None, ceiling, compute, ceilings)
     return Point(
         flops,
         moved,
@@ -195,7 +213,9 @@ def _point(
         level,
         ceiling,
         share=achieved / ceiling if achieved is not None and ceiling else None,
-        bound=_bound(moved, time_ns / count if called and count else None, ceiling, compute, ceilings),
+        bound=bound,
+        roof=None if ceiling is None else dtype if compute else level,
+        unbound=None if bound is not None else _unbound(flops, moved, dtype, ceiling, ceilings),
     )
 
 
@@ -244,6 +264,21 @@ def _bound(
     if ceiling is None or compute is None or not moved:
         return None
     return "compute-bound" if compute else "memory-bound"
+
+
+def _unbound(
+    flops: float | None, moved: float | None, dtype: str | None, ceiling: float | None, ceilings: Ceilings | None
+) -> str:
+    """Why nothing is said of what bounds it."""
+    if ceilings is None:
+        return "the machine was not measured"
+    if moved is None:
+        return "how many bytes it moves is not known"
+    if not moved:
+        return "it moves nothing"
+    if ceiling is None:
+        return "no bandwidth was measured" if flops is None else f"no peak was measured for {dtype or 'its data type'}"
+    return f"far below every roof: it reaches less than {_EVIDENCE:.0%} of the memory's bandwidth"
 
 
 def _coverage(points: Sequence[Point], times: Sequence[float]) -> Coverage:

@@ -32,6 +32,8 @@ class Headline:
 class OperatorRow:
     """One row of :attr:`Profile.operators`, with what its primitives say."""
 
+    #: Its index there.
+    row: int
     name: str
     phase: str | None
     module: str | None
@@ -131,7 +133,7 @@ def headline(profile: Profile, confidence: float = 0.95) -> Headline | None:
 
 def top_operators(profile: Profile, n: int | None = None) -> tuple[OperatorRow, ...]:
     """The ``n`` operator rows with the most self time (all if None), most first."""
-    rows = [_operator_row(profile, operator) for operator in profile.operators]
+    rows = [_operator_row(profile, row) for row in range(len(profile.operators))]
     rows.sort(key=lambda row: -row.self_ns)
     return tuple(rows[:n])
 
@@ -210,6 +212,11 @@ def by_primitive(profile: Profile) -> tuple[PrimitiveRow, ...]:
     return tuple(sorted(rows, key=lambda row: -row.time_ns))
 
 
+def primitive_shares(profile: Profile) -> tuple[float | None, ...]:
+    """Of each of :attr:`Profile.primitives`, its share of a step's wall time in the primitive pass."""
+    return tuple(_share_of_primitive_pass(profile, one.time_ns) for one in profile.primitives)
+
+
 def onednn_coverage(profile: Profile) -> float | None:
     """The share of a step's wall time inside oneDNN primitives, in the primitive pass; None if that did not run."""
     return _share_of_primitive_pass(profile, _time_ns(profile.primitives))
@@ -230,10 +237,10 @@ def ledger_shares(profile: Profile) -> LedgerShares | None:
 def allocation_peak(profile: Profile) -> AllocationPeak | None:
     """The first of the highest points of the allocation curve; None where there is none."""
     curve = profile.allocation_curve
-    if curve is None or not curve.live_bytes:
+    points = [] if curve is None else list(zip(curve.times_ns, curve.live_bytes, strict=False))
+    if curve is None or not points:
         return None
-    most = max(curve.live_bytes)
-    time = curve.times_ns[curve.live_bytes.index(most)]
+    time, most = max(points, key=lambda point: point[1])
     around = [span for span in curve.phases if span.start_ns <= time < span.end_ns]
     # Of phases inside each other the innermost began last, and ends first.
     phase = max(around, key=lambda span: (span.start_ns, -span.end_ns)).name if around else None
@@ -245,9 +252,11 @@ def short_direction(direction: str) -> str:
     return "" if direction == "undef" else DIRECTIONS.get(direction, direction)
 
 
-def _operator_row(profile: Profile, operator: Operator) -> OperatorRow:
+def _operator_row(profile: Profile, row: int) -> OperatorRow:
+    operator = profile.operators[row]
     primitives = [profile.primitives[index] for index in operator.primitives]
     return OperatorRow(
+        row,
         operator.name,
         operator.phase,
         operator.module,
@@ -291,9 +300,9 @@ def _implementations(primitives: Iterable[Primitive]) -> tuple[str, ...]:
 
 def _share(profile: Profile, ns: float) -> float | None:
     wall = profile.ledger.wall_ns if profile.ledger is not None else 0
-    return ns / wall if wall else None
+    return ns / wall if wall > 0 else None
 
 
 def _share_of_primitive_pass(profile: Profile, ns: float) -> float | None:
     walls = profile.walls_ns.get("primitives", ())
-    return ns / mean(walls) if walls and mean(walls) else None
+    return ns / mean(walls) if walls and mean(walls) > 0 else None

@@ -20,7 +20,7 @@ from perfsuite.capture.events import split_steps
 from perfsuite.capture.profiler import record_steps
 from perfsuite.capture.step import Step
 from perfsuite.capture.torch_facts import torch_facts
-from perfsuite.ceilings import CacheLevel, Ceiling, Ceilings
+from perfsuite.ceilings import EMULATED, CacheLevel, Ceiling, Ceilings
 from perfsuite.environment import gather_environment
 from perfsuite.errors import UsageError
 from perfsuite.stats import median
@@ -228,7 +228,7 @@ def _emulated(roofs: list[Ceiling]) -> list[str]:
     return [
         f"{name}: {rate / full:.2f} of float32's rate, so this CPU or library computes it by conversion"
         for name, rate in best.items()
-        if full is not None and rate < full / 2
+        if full is not None and rate < EMULATED * full
     ]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from perfsuite.capture.step import Step
 from perfsuite.records import Samples
+from perfsuite.stats import MEDIAN_INTERVAL_SAMPLES
 
 #: A step has settled when the best of the latest calls is within this share of the best before them.
 SETTLED = 0.02
@@ -48,7 +49,7 @@ def warm_up(step: Step, clock: Callable[[], int] = time.perf_counter_ns) -> Warm
 def time_steps(
     step: Step,
     *,
-    min_rounds: int = 5,
+    min_rounds: int = MEDIAN_INTERVAL_SAMPLES,
     max_seconds: float = 1.0,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> Samples:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from perfsuite.cli.choose import chosen, load, problems_of
+from perfsuite.cli.choose import chosen, load, nothing_in, problems_of
 from perfsuite.cli.face import directory_option, main, screen, write
 from perfsuite.errors import UsageError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from perfsuite.records import Profile, Run
 
 
-@main.command()
+@main.command(short_help="Say what could be mended in a run, most at stake first.")
 @click.argument("run", default="latest")
 @click.option("--against", metavar="RUN", help="A reference run: what it has more or less of is a finding.")
 @click.option("--workload", metavar="NAME", help="Only this workload.")
@@ -48,7 +48,7 @@ def advise(run: str, against: str | None, workload: str | None, as_json: bool, d
         from perfsuite.present.advice import render_advice
 
         shown = screen()
-        write("\n".join(render_advice(one, **shown) for one in advice) or "no workload was recorded in it\n")
+        write("\n".join(render_advice(one, **shown) for one in advice) or f"{nothing_in(loaded)}\n")
     return problems_of(loaded, reference)
 
 

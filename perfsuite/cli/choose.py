@@ -23,6 +23,24 @@ def load(spec: str, directory: Path) -> Run:
     return load_run(resolve_run(spec, directory))
 
 
+def load_base(spec: str, head: Run, directory: Path) -> Run:
+    """The run that ``spec`` names, to compare ``head`` with.
+
+    Raises:
+        UsageError: it is the same run.
+        StoreError: there is none, or it cannot be read.
+    """
+    base = load(spec, directory)
+    if base.id == head.id:
+        raise UsageError(f"base and head are the same run, {head.id}: name another one to compare it with")
+    return base
+
+
+def nothing_in(run: Run) -> str:
+    """Why there is no workload in ``run``: none was recorded, or none can be read."""
+    return "no workload of it could be read" if run.problems else "no workload was recorded in it"
+
+
 def chosen(run: Run, name: str | None) -> list[Profile]:
     """The workloads of that name, or of which only one has it as a part; all of them if none is named.
 

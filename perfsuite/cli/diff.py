@@ -10,13 +10,13 @@ import click
 
 from perfsuite.cli.choose import chosen, load, problems_of
 from perfsuite.cli.face import directory_option, main, screen, write
-from perfsuite.errors import PerfsuiteError, UsageError
+from perfsuite.errors import NotComparableError, PerfsuiteError
 
 if TYPE_CHECKING:
     from perfsuite.records import Run
 
 
-@main.command()
+@main.command(short_help="Compare two runs: what got slower, where and why.")
 @click.argument("base")
 @click.argument("head", default="latest")
 @click.option("--workload", metavar="NAME", help="Only this workload.")
@@ -37,7 +37,7 @@ def diff(base: str, head: str, workload: str | None, top: int, force: bool, as_j
     before, after = load(base, directory), load(head, directory)
     compared = diff_runs(before, after, _common(before, after, workload))
     if compared.reasons and not force:
-        raise UsageError(f"not comparable: {'; '.join(compared.reasons)}; --force compares them anyway")
+        raise NotComparableError(compared.reasons)
     if as_json:
         from perfsuite.present.diff_as_json import diff_json
 

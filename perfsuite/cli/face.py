@@ -6,12 +6,12 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, AnyStr
 
 import click
 
 from perfsuite import __version__
-from perfsuite.errors import PerfsuiteError
+from perfsuite.errors import NotComparableError, PerfsuiteError, StoreError, UsageError
 
 DEFAULT_DIR = ".perfsuite"
 _INTERRUPTED = 130
@@ -37,6 +37,9 @@ class _Face(click.Group):
         """Run a command; perfsuite's errors become one line and an exit code."""
         try:
             return super().invoke(ctx)
+        except NotComparableError as error:
+            # Every command that compares runs has the option.
+            return fail(f"{error}; --force compares them anyway", error.exit_code)
         except PerfsuiteError as error:
             return fail(str(error), error.exit_code)
         except KeyboardInterrupt:
@@ -72,14 +75,52 @@ def write(text: str) -> None:
         raise PerfsuiteError("cannot write the output: stdout is closed")
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     text = text.encode(encoding, "replace").decode(encoding)
+    _written(sys.stdout, text)
+
+
+def write_document(text: str) -> None:
+    """Write a page or a comment to stdout, in UTF-8 whatever the locale: that is what its readers take it for.
+
+    Raises:
+        PerfsuiteError: stdout is closed, or cannot be written to.
+    """
+    if sys.stdout is None:
+        raise PerfsuiteError("cannot write the output: stdout is closed")
+    if not hasattr(sys.stdout, "buffer"):
+        # A caller in Python has put a text stream in its place, which has no encoding.
+        return write(text)
+    sys.stdout.flush()
+    _written(sys.stdout.buffer, text.encode("utf-8", "backslashreplace"))
+
+
+def _written(stream: IO[AnyStr], text: AnyStr) -> None:
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        stream.write(text)
+        stream.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
         _discard_output()
         raise PerfsuiteError(f"cannot write the output: {error.strerror}") from error
+
+
+def target(output: str) -> Path:
+    """The file that ``-o`` names; what is wrong with it is said before anything is loaded.
+
+    Raises:
+        UsageError: the name is empty.
+        StoreError: there is no folder for it, or it is one itself.
+    """
+    from perfsuite.store.files import check_target
+
+    if not output:
+        raise UsageError("-o: expected the name of a file, found ''")
+    # A `Path` forgets the stroke that says: this is a folder.
+    if output.endswith(os.sep):
+        raise StoreError(f"cannot write {output}: that is the name of a folder")
+    path = Path(output)
+    check_target(path)
+    return path
 
 
 def screen() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from perfsuite.cli.choose import chosen, load, problems_of
+from perfsuite.cli.choose import chosen, load, nothing_in, problems_of
 from perfsuite.cli.face import directory_option, main, screen, write
 from perfsuite.errors import StoreError, UsageError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from perfsuite.ceilings import Ceilings
 
 
-@main.command()
+@main.command(short_help="Measure what this machine can do at most.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of torch; by default as many as torch takes.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--remeasure", is_flag=True, help="Measure again although there are ceilings of this machine.")
@@ -70,7 +70,7 @@ def _ceilings_of_this_machine(
     return found, None
 
 
-@main.command()
+@main.command(short_help="How fast operators ran, and what the machine allows.")
 @click.argument("run", default="latest")
 @click.option("--workload", help="Only the workload of this name.")
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Rows in a table.")
@@ -105,7 +105,7 @@ def roofline(run: str, workload: str | None, top: int, primitives: bool, as_json
             present.render_roofline(profile, roofline_of(profile, ceilings), primitives=primitives, top=top, **shown)
             for profile in profiles
         ]
-        write("\n".join(parts) or "no workload was recorded in it\n")
+        write("\n".join(parts) or f"{nothing_in(loaded)}\n")
         for warning in () if ceilings is None else ceilings.warnings:
             click.echo(f"warning: the ceilings: {warning}", err=True)
     if why:

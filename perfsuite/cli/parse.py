@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _REJECTED = 2
 
 
-@main.command()
+@main.command(short_help="Show where the time in a oneDNN verbose log went.")
 @click.argument("log")
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Every execution as a row of CSV, in the log's order.")

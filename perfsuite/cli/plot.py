@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from perfsuite.cli.choose import load, only_one, problems_of
-from perfsuite.cli.face import directory_option, main, write
-from perfsuite.errors import PerfsuiteError, UsageError
+from perfsuite.cli.choose import load, load_base, only_one, problems_of
+from perfsuite.cli.face import directory_option, main, target, write
+from perfsuite.errors import UsageError
+from perfsuite.present.kinds import KINDS, format_of, kind_of
 
 if TYPE_CHECKING:
     from perfsuite.analyse.figures import FigureRecord
     from perfsuite.records import Profile, Run
 
-KINDS = ("donut", "hotspots", "phases", "roofline", "waterfall", "samples", "memory")
 #: What a second run is for.
-_OF_TWO = ("waterfall", "samples")
+_OF_TWO = tuple(kind.name for kind in KINDS if kind.two)
 
 
-@main.command()
+@main.command(short_help="Draw one figure of a run: PNG, SVG or PDF.")
 @click.argument("run", default="latest")
 @click.argument("base", required=False)
-@click.option("--kind", type=click.Choice(KINDS), required=True, help="What to draw.")
+@click.option("--kind", type=click.Choice([kind.name for kind in KINDS]), required=True, help="What to draw.")
 @click.option(
     "--workload", metavar="NAME", help="Which one, if the run has several: its name, or a part that only one has."
 )
@@ -41,20 +41,23 @@ def plot(
     that is there is replaced.  Where there is nothing to draw, the figure says why.  Exits with 2 if a part of a run
     cannot be read.
     """
-    if kind == "waterfall" and base is None:
-        raise UsageError("--kind waterfall draws the way from one run to another: perfsuite plot RUN BASE")
+    from perfsuite.present.libraries import libraries
+
+    if base is None and not kind_of(kind).one:
+        raise UsageError(f"--kind {kind} draws the way from one run to another: perfsuite plot RUN BASE")
     if base is not None and kind not in _OF_TWO:
         raise UsageError(f"--kind {kind} is about one run: only {' and '.join(_OF_TWO)} compare it with BASE")
-    path = _checked(Path(output))
+    format_of(path := target(output))
     loaded = load(run, directory)
-    before = load(base, directory) if base is not None else None
+    before = load_base(base, loaded, directory) if base is not None else None
     profile = only_one(loaded, workload)
     if before is None:
         record, why = _of_one(loaded, profile, kind, directory)
     else:
         record, why = _of_two(before, loaded, profile, kind, force), None
-    from perfsuite.present.plots import draw, save
-    from perfsuite.present.plots.style import NARROW, WIDE
+    with libraries("a figure"):
+        from perfsuite.present.plots import draw, save
+        from perfsuite.present.plots.style import NARROW, WIDE
 
     save(draw(record, width=NARROW if column else WIDE), path)
     for line in (record.missing, f"no ceilings: {why}" if why else None):
@@ -62,22 +65,6 @@ def plot(
             click.echo(line, err=True)
     write(f"{path}: {kind} of {profile.name}\n")
     return problems_of(loaded, before)
-
-
-def _checked(path: Path) -> Path:
-    """What is wrong with the name is said before anything is loaded.
-
-    Raises:
-        UsageError: it has another suffix.
-        PerfsuiteError: there is no such folder.
-    """
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UsageError(f"cannot write a figure to {path}: the name must end in .png, .svg or .pdf")
-    if not path.parent.is_dir():
-        raise PerfsuiteError(f"cannot write {path}: there is no folder {path.parent}")
-    if path.is_dir():
-        raise PerfsuiteError(f"cannot write {path}: it is a folder")
-    return path
 
 
 def _of_one(run: Run, profile: Profile, kind: str, directory: Path) -> tuple[FigureRecord, str | None]:
@@ -89,14 +76,8 @@ def _of_one(run: Run, profile: Profile, kind: str, directory: Path) -> tuple[Fig
 
         ceilings, why = ceilings_of(run, directory)
         return figures.roofline_figure(profile, ceilings), why
-    of: Mapping[str, Callable[[Profile], FigureRecord]] = {
-        "donut": figures.donut,
-        "hotspots": figures.hotspots,
-        "phases": figures.phase_times,
-        "samples": figures.samples,
-        "memory": figures.memory,
-    }
-    return of[kind](profile), None
+    make: Callable[[Profile], FigureRecord] = getattr(figures, kind_of(kind).make)
+    return make(profile), None
 
 
 def _of_two(base: Run, head: Run, profile: Profile, kind: str, force: bool) -> FigureRecord:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from perfsuite.cli.choose import chosen, load, problems_of
-from perfsuite.cli.face import directory_option, main, write
+from perfsuite.cli.choose import chosen, load, load_base, problems_of
+from perfsuite.cli.face import directory_option, main, target, write, write_document
 from perfsuite.errors import PerfsuiteError, UsageError
 
 
-@main.command()
+@main.command(short_help="Write a run, or two compared, as one HTML page.")
 @click.argument("run", default="latest")
 @click.argument("base", required=False)
 @click.option(
@@ -43,12 +43,14 @@ def report(
     is shown.
     """
     from perfsuite.analyse.report import report as look_at
+    from perfsuite.present.libraries import libraries
     from perfsuite.store.ceilings import ceilings_of
 
     if show and (markdown or output == "-"):
         raise UsageError("--open shows the page, which is neither --markdown nor on stdout")
+    path = target(output) if output not in (None, "-") else None
     loaded = load(run, directory)
-    before = load(base, directory) if base is not None else None
+    before = load_base(base, loaded, directory) if base is not None else None
     profiles = chosen(loaded, workload)
     if before is not None and not profiles:
         raise PerfsuiteError("; ".join(loaded.problems) or f"{loaded.id}: no workload was recorded in it")
@@ -57,26 +59,25 @@ def report(
     if markdown:
         from perfsuite.present.markdown import render_markdown
 
-        _put(render_markdown(found), output)
+        _put(render_markdown(found), path)
         return problems_of(loaded, before)
-    from perfsuite.present.report import render_report
+    with libraries("a page"):
+        from perfsuite.present.report import render_report
 
-    page = render_report(found)
-    if output == "-":
-        write(page)
-        return problems_of(loaded, before)
-    path = Path(output or _name(loaded.id))
-    _save(path, page)
-    if show:
+    if output is None:
+        path = target(_name(loaded.id))
+    _put(render_report(found), path)
+    if show and path is not None:
         _open(path)
     return problems_of(loaded, before)
 
 
-def _put(text: str, output: str | None) -> None:
-    if output is None or output == "-":
-        write(text)
+def _put(text: str, path: Path | None) -> None:
+    """Write a document where it is wanted; without a path, to stdout."""
+    if path is None:
+        write_document(text)
     else:
-        _save(Path(output), text)
+        _save(path, text)
 
 
 def _save(path: Path, text: str) -> None:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from perfsuite.cli.choose import load, problems_of
+from perfsuite.cli.choose import load, nothing_in, problems_of
 from perfsuite.cli.face import directory_option, main, screen, write
 
 if TYPE_CHECKING:
     from perfsuite.records import Run
 
 
-@main.command()
+@main.command(short_help="Show a run as tables.")
 @click.argument("run", default="latest")
 @click.option(
     "--by",
@@ -51,7 +51,7 @@ def _as_text(run: Run, by: str | None, top: int) -> str:
         else:
             parts.append(terminal.render_grouped(profile, by, top=top, **shown))
     if not run.workloads:
-        parts.append("no workload was recorded in it\n")
+        parts.append(f"{nothing_in(run)}\n")
     return "\n".join(parts)
 
 

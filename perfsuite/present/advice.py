@@ -1,4 +1,4 @@
-"""Advice as text and as the JSON of ``perfsuite advise --json``, format 1; ``docs/advise.md`` explains both."""
+"""Advice as text and as the JSON of ``perfsuite advise --json``, format 2; ``docs/advise.md`` explains both."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from rich.text import Text
 from perfsuite.analyse.advice import Advice, Fact, Finding
 from perfsuite.present.cells import clean, format_count, format_ns, format_share
 from perfsuite.present.layout import MIN_WIDTH, hanging, to_text
+from perfsuite.present.phrases import BASIS, STAKES, at_stake, stake_kind
 
 #: Version of the JSON.
-FORMAT = 1
+FORMAT = 2
 
 
 def render_advice(advice: Advice, *, width: int, color: bool) -> str:
-    """Findings of one workload, most at stake first, then which rules found nothing and which could not look."""
+    """Findings of one workload in their order, then which rules found nothing and which could not look."""
     width = max(width, MIN_WIDTH)
     parts: list[RenderableType] = [Text(clean(advice.workload), "bold", overflow="fold")]
     for number, finding in enumerate(advice.findings, 1):
@@ -26,21 +27,24 @@ def render_advice(advice: Advice, *, width: int, color: bool) -> str:
     if not advice.findings:
         parts.append(Text("nothing found"))
     parts.append(Text())
-    if len(advice.findings) > 1:
-        parts += hanging("findings overlap: what is at stake does not add up", width)
+    if advice.findings:
+        parts += hanging(STAKES if len(advice.findings) > 1 else BASIS, width)
     if advice.silent:
-        parts += hanging(f"looked and found nothing: {', '.join(advice.silent)}", width)
+        parts += hanging(
+            f"looked and found nothing from {format_share(advice.least_share)} of the step: {', '.join(advice.silent)}",
+            width,
+        )
     for missing in advice.not_checked:
         parts += hanging(f"not checked: {missing.rule}: {clean(missing.reason)}", width)
     return to_text(parts, width, color)
 
 
 def _finding(number: int, finding: Finding, width: int) -> list[RenderableType]:
-    at_stake = "at stake: not known"
-    if finding.stake.ns is not None:
-        at_stake = f"at stake: {format_ns(finding.stake.ns)}, {format_share(finding.stake.share)} of the step"
-    lines = [f"{at_stake} ({finding.stake.how})", *map(_fact, finding.evidence)]
-    lines += [f"do: {clean(finding.action)}", f"but: {clean(finding.caveat)}"]
+    stake = finding.stake
+    lines = [f"at stake: {at_stake(stake)} ({stake_kind(stake)}: {clean(stake.how)})"]
+    if finding.first is not None:
+        lines.append(f"why first: {clean(finding.first)}")
+    lines += [*map(_fact, finding.evidence), f"do: {clean(finding.action)}", f"but: {clean(finding.caveat)}"]
     head = [Text(part, "bold") for part in _wrapped(f"{number}. {clean(finding.title)} [{finding.rule}]", width)]
     return [*head, *(Text(f"  {part}") for line in lines for part in _wrapped(line, width - 2))]
 
@@ -82,9 +86,13 @@ def _workload(advice: Advice) -> dict[str, Any]:
                 ],
                 "stake_ns": _number(finding.stake.ns),
                 "share": _number(finding.stake.share),
+                "share_of": finding.stake.of,
+                "stake_kind": finding.stake.kind,
                 "stake_how": finding.stake.how,
                 "action": finding.action,
                 "caveat": finding.caveat,
+                "first": finding.first,
+                "part_of": finding.part_of,
             }
             for finding in advice.findings
         ],

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-#: Shown for a value that is not known.
-MISSING = "–"
+from perfsuite.units import MISSING, format_bytes, format_count, format_ns, format_share
+
+__all__ = [
+    "ELLIPSIS",
+    "MISSING",
+    "clean",
+    "fit_widths",
+    "format_bytes",
+    "format_count",
+    "format_ns",
+    "format_shapes",
+    "format_share",
+    "shorten_left",
+    "shorten_right",
+]
+
 ELLIPSIS = "…"
 #: Nothing wider than this fits a line anywhere; cutting there first keeps a name of a megabyte from taking minutes.
 _LONGEST = 2000
-_TIME_UNITS = (("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9))
-_BYTE_UNITS = (("B", 1.0), ("KiB", 2.0**10), ("MiB", 2.0**20), ("GiB", 2.0**30), ("TiB", 2.0**40))
 
 
 def clean(text: str) -> str:
@@ -29,30 +40,6 @@ def clean(text: str) -> str:
         else char
         for char in text
     )
-
-
-def format_ns(ns: float | None, digits: int = 3) -> str:
-    """A time with ``digits`` significant digits: ``12.3 ms``."""
-    return _scaled(ns, _TIME_UNITS, 1000, digits)
-
-
-def format_bytes(count: float | None, digits: int = 3) -> str:
-    """A size with ``digits`` significant digits: ``1.21 GiB``."""
-    return _scaled(count, _BYTE_UNITS, 1024, digits)
-
-
-def format_share(share: float | None, sign: str = "") -> str:
-    """A fraction in per cent: ``45.1%``; ``sign="+"`` shows the sign of a positive one too."""
-    if share is None or not math.isfinite(share):
-        return MISSING
-    return f"{share * 100:{sign}.1f}%"
-
-
-def format_count(count: float | None) -> str:
-    """Calls in a step; a fraction only where the profiled steps differed."""
-    if count is None or not math.isfinite(count):
-        return MISSING
-    return f"{count:.0f}" if abs(count - round(count)) < 0.005 else f"{count:.2f}"
 
 
 def format_shapes(shapes: Sequence[object]) -> str:
@@ -97,18 +84,3 @@ def fit_widths(wanted: Sequence[int], available: int) -> list[int]:
         widths[index] = min(wanted[index], left // (len(wanted) - position))
         left -= widths[index]
     return widths
-
-
-def _scaled(value: float | None, units: Sequence[tuple[str, float]], base: int, digits: int) -> str:
-    if value is None or not math.isfinite(value):
-        return MISSING
-    text = ""
-    for name, size in units:
-        scaled = value / size
-        # The first unit has no parts worth showing: a nanosecond or a byte.
-        decimals = 0 if size == 1 else max(0, digits - len(str(int(abs(scaled)))))
-        text = f"{scaled:.{decimals}f} {name}"
-        # By what is printed, so that 999.9 ns is 1.00 µs and not 1000 ns.
-        if abs(float(f"{scaled:.{decimals}f}")) < base:
-            break
-    return text

@@ -16,12 +16,24 @@ from perfsuite.present.cells import (
     format_bytes,
     format_count,
     format_ns,
-    format_shapes,
-    format_share,
     shorten_left,
     shorten_right,
 )
 from perfsuite.present.layout import MIN_WIDTH, Column, hanging, section, taken_by, to_text
+from perfsuite.present.phrases import (
+    NO_ROW,
+    because,
+    confidence,
+    counted,
+    delta,
+    delta_share,
+    entry_change,
+    entry_where,
+    factor,
+    signed,
+    value,
+)
+from perfsuite.units import format_grouped
 
 
 def render_diff(diff: RunDiff, *, top: int, width: int, color: bool) -> str:
@@ -63,7 +75,7 @@ def _hung(lines: Iterable[str], width: int) -> list[RenderableType]:
 
 
 def _changed(what: str, changes: Iterable[Change]) -> list[str]:
-    return [f"{what}: {clean(one.key)} {_value(one.base)} → {_value(one.head)}" for one in changes]
+    return [f"{what}: {clean(one.key)} {value(one.base, None)} → {value(one.head, None)}" for one in changes]
 
 
 def _only(one: Missing) -> str:
@@ -75,13 +87,13 @@ def _only(one: Missing) -> str:
 def _step(wall: Wall) -> str:
     if wall.base_ns is None or wall.head_ns is None or wall.ratio is None:
         return "step: not timed on both sides"
-    line = f"step: head is {_factor(wall.ratio)}× base ({format_ns(wall.base_ns, 4)} → {format_ns(wall.head_ns, 4)}), "
+    line = f"step: head is {factor(wall.ratio)} base ({format_ns(wall.base_ns, 4)} → {format_ns(wall.head_ns, 4)}), "
     if wall.interval is None:
         return f"{line}too few samples for an interval (n = {wall.base_n} and {wall.head_n})"
     low, high = wall.interval
-    percent = f"{wall.confidence * 100:.0f} %"
     return (
-        f"{line}{percent} interval {low:.3f} to {high:.3f}, of these two processes (n = {wall.base_n}, {wall.head_n})"
+        f"{line}{confidence(wall)} interval {low:.3f} to {high:.3f}, of these two processes "
+        f"(n = {wall.base_n}, {wall.head_n})"
     )
 
 
@@ -91,8 +103,8 @@ def _ledger(workload: WorkloadDiff) -> list[str]:
         return []
     return [
         f"profiled step: {format_ns(ledger.base_ns)} → {format_ns(ledger.head_ns)}: operators "
-        f"{_signed(ledger.operators_ns)}, Python {_signed(ledger.python_ns)}, unattributed "
-        f"{_signed(ledger.unattributed_ns)}"
+        f"{signed(ledger.operators_ns)}, Python {signed(ledger.python_ns)}, unattributed "
+        f"{signed(ledger.unattributed_ns)}"
     ]
 
 
@@ -104,35 +116,13 @@ def _kernel(workload: WorkloadDiff) -> list[str]:
     parts = []
     if None not in (base.page_faults, head.page_faults, base.system_ns, head.system_ns):
         parts.append(
-            f"kernel: {_grouped(base.page_faults)} page faults, {format_ns(base.system_ns)} system time → "
-            f"{_grouped(head.page_faults)}, {format_ns(head.system_ns)} (one bare step)"
+            f"kernel: {counted(base.page_faults or 0, 'page fault')}, {format_ns(base.system_ns)} system time → "
+            f"{format_grouped(head.page_faults)}, {format_ns(head.system_ns)} (one bare step)"
         )
     if base.peak_rss_bytes is not None and head.peak_rss_bytes is not None:
         peaks = f"{format_bytes(base.peak_rss_bytes)} → {format_bytes(head.peak_rss_bytes)}"
         parts.append(f"memory: {peaks} resident at most (the same step)" if parts else f"memory: {peaks} resident")
     return parts
-
-
-def _grouped(count: int | None) -> str:
-    """``10 880``, with spaces that do not break."""
-    return MISSING if count is None else f"{count:,}".replace(",", "\N{NO-BREAK SPACE}")
-
-
-def _factor(ratio: float) -> str:
-    """Three significant digits, however round: ``1.00``, ``0.547``, ``12.3``."""
-    return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:#.3g}"
-
-
-def _signed(ns: float) -> str:
-    return f"+{format_ns(ns)}" if ns > 0 else format_ns(ns)
-
-
-def _value(value: float | str | None) -> str:
-    if value is None:
-        return MISSING
-    if isinstance(value, str):
-        return clean(value)
-    return f"{value:.0f}" if value == round(value) else f"{value:.2f}"
 
 
 # --- rows -------------------------------------------------------------------------------------------
@@ -141,9 +131,9 @@ def _value(value: float | str | None) -> str:
 def _rows(workload: WorkloadDiff, top: int, width: int) -> list[RenderableType]:
     every, rows = workload.operators, workload.operators[:top]
     numbers = [
-        Column("Change", "number", [_signed(row.delta_ns) for row in rows]),
+        Column("Change", "number", [signed(row.delta_ns) for row in rows]),
         Column("At least", "number", [_at_least(row) for row in rows]),
-        Column("Of base", "number", [format_share(row.share, "+") for row in rows]),
+        Column("Of base", "number", [delta_share(row) for row in rows]),
     ]
     room = width - taken_by(numbers)
     names = Column("Row, where, and what the census saw", "stack", [_lines(row, room) for row in rows])
@@ -152,37 +142,21 @@ def _rows(workload: WorkloadDiff, top: int, width: int) -> list[RenderableType]:
     table = section(f"{shown} of the ledger, {order}: self time by step", [*numbers, names], width)
     if workload.culprits:
         return table
-    return [*_hung(["no row changed by more than 0.1 % of the step beyond its interval"], width), *table]
+    return [*_hung([NO_ROW], width), *table]
 
 
 def _at_least(row: Delta) -> str:
     if row.interval is None:
         return MISSING
-    return _signed(row.beyond_ns if row.delta_ns > 0 else -row.beyond_ns) if row.beyond_ns else format_ns(0)
+    return signed(row.beyond_ns if row.delta_ns > 0 else -row.beyond_ns) if row.beyond_ns else format_ns(0)
 
 
 def _lines(row: Delta, width: int) -> str:
     where = clean(" ".join(word for word in (row.module, row.phase) if word))
-    lines = [shorten_right(_named(row), width), *([shorten_left(where, width)] if where else [])]
+    lines = [shorten_right(delta(row, None), width), *([shorten_left(where, width)] if where else [])]
     if row.there == "both" and row.base_module != row.module:
         lines.append(shorten_left(clean(f"in base {row.base_module or 'outside all modules'}"), width))
-    return "\n".join([*lines, *_folded(_because(row), width)])
-
-
-def _named(row: Delta) -> str:
-    if row.kind == "unattributed":
-        return "(unattributed)"
-    if row.kind == "python":
-        return f"(Python: {clean(row.name)})"
-    return clean(f"{row.name} {format_shapes(row.shapes)}".rstrip())
-
-
-def _because(row: Delta) -> str:
-    cause = row.cause
-    if cause.kind == "time":
-        return "time alone" if row.changed else "unchanged"
-    about = f" of {clean(cause.primitive)}" if cause.primitive and cause.kind != "reorder" else ""
-    return f"{cause.kind}{about} {_value(cause.base)} → {_value(cause.head)}"
+    return "\n".join([*lines, *_folded(because(row, None), width)])
 
 
 # --- the census -------------------------------------------------------------------------------------
@@ -196,7 +170,7 @@ def _census(census: Census, top: int, width: int) -> list[RenderableType]:
     parts += _hung((f"{fate}: {_counted(whats)}" for fate, whats in census.tally.items()), width)
     if census.unstable:
         parts += _hung(
-            [f"unstable, so not judged: {len(census.unstable)}, such as {_where(census.unstable[0])}"], width
+            [f"unstable, so not judged: {len(census.unstable)}, such as {entry_where(census.unstable[0])}"], width
         )
     entries = list(islice(census.entries, top))
     if not entries:
@@ -213,10 +187,10 @@ def _census(census: Census, top: int, width: int) -> list[RenderableType]:
 
 
 def _entry_lines(entry: Entry, width: int) -> str:
-    lines = [shorten_right(_where(entry), width)]
+    lines = [shorten_right(entry_where(entry), width)]
     if entry.where.module:
         lines.append(shorten_left(clean(entry.where.module), width))
-    return "\n".join([*lines, *_folded(_change(entry), width)])
+    return "\n".join([*lines, *_folded(entry_change(entry), width)])
 
 
 def _folded(text: str, width: int) -> list[str]:
@@ -226,19 +200,9 @@ def _folded(text: str, width: int) -> list[str]:
     return [shorten_right(line, width) for line in lines]
 
 
-def _amount(what: str, value: float | None) -> str:
-    return format_bytes(value) if "bytes" in what else format_count(value) if what != "flops" else _value(value)
+def _amount(what: str, count: float | None) -> str:
+    return format_bytes(count) if "bytes" in what else format_count(count) if what != "flops" else value(count)
 
 
 def _counted(whats: Mapping[str, int]) -> str:
     return ", ".join(f"{count} × {what.replace('_', ' ')}" for what, count in whats.items())
-
-
-def _where(entry: Entry) -> str:
-    return clean(f"{entry.where.name or '(not joined)'} {entry.problem or format_shapes(entry.where.shapes)}".rstrip())
-
-
-def _change(entry: Entry) -> str:
-    # "reorder: reorder" would say it twice.
-    about = clean(f"{entry.primitive}: ") if entry.primitive and entry.primitive != entry.what else ""
-    return f"{about}{clean(entry.what.replace('_', ' '))} {_value(entry.base)} → {_value(entry.head)}"

@@ -64,11 +64,9 @@ def _values(record: Any, record_type: type, without: tuple[str, ...] = ()) -> Ro
 
 
 def _operators(profile: Profile) -> Iterator[Row]:
-    # As tables.top_operators orders them, so that its rows are those of the records.
-    order = sorted(range(len(profile.operators)), key=lambda index: -profile.operators[index].self_ns)
-    for index, row in zip(order, tables.top_operators(profile), strict=True):
+    for row in tables.top_operators(profile):
         derived = (row.share, row.primitives_ns, row.implementations)
-        yield (index, *_values(profile.operators[index], Operator), *derived)
+        yield (row.row, *_values(profile.operators[row.row], Operator), *derived)
 
 
 def _records(what: str, record: type) -> Table[Profile]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,17 +14,24 @@ from perfsuite.analyse.report import Report, WorkloadReport
 from perfsuite.present.cells import MISSING, fit_widths, format_ns, format_share
 from perfsuite.present.gfm import code, details, html, prose, table
 from perfsuite.present.phrases import (
+    OVERLAP,
+    SHARE,
     at_stake,
     because,
     census_entry,
+    confidence,
     counted,
+    culprit_of,
     delta,
+    delta_share,
     factor,
     interval,
     interval_kind,
     machine,
     operator,
+    parted,
     ratio_interval,
+    rough_sentences,
     short,
     signed,
     value,
@@ -38,6 +46,10 @@ _DETAILED = 3
 _LEAST = 12
 _NAMES = 3
 _SENTENCE = 200
+#: Of a name in front of a sentence, so that the sentence has room.
+_NAME = 40
+#: What may stand between a piece of code and the words beside it.
+_BETWEEN = re.compile(r"([),.;:]*\s*)(.*?)(\s*\(?)", re.DOTALL)
 #: What :attr:`WorkloadReport.claim` may be, in the order in which a reader wants to see it.
 _CLAIMS = {"slower": "slower", "faster": "faster", "unknown": "without an interval", "same": "not told apart"}
 
@@ -89,12 +101,14 @@ def _title(report: Report) -> str:
 
 def _verdict(report: Report) -> str:
     count = counted(len(report.workloads), "workload")
+    if not report.workloads and report.run.problems:
+        return "**No workload could be read.**"
     if report.diff is None:
         return f"**{count}.** {_most_at_stake(report.workloads)}"
     said = Counter(one.claim for one in report.workloads)
     parts = [f"{said[claim]} {words}" for claim, words in _CLAIMS.items() if said[claim]]
     parts += [f"{said[None]} not in base"] if said[None] else []
-    level = next((f"{one.diff.wall.confidence * 100:.0f}% " for one in report.workloads if one.diff is not None), "")
+    level = next((f"{confidence(one.diff.wall)} " for one in report.workloads if one.diff is not None), "")
     return (
         f"**{count}: {', '.join(parts) or 'none compared'}.** By the {level}interval of the ratio of median steps. "
         "It is of these two processes alone: neither a test of the code nor a gate."
@@ -102,12 +116,12 @@ def _verdict(report: Report) -> str:
 
 
 def _most_at_stake(workloads: Sequence[WorkloadReport]) -> str:
-    found = [(finding, one) for one in workloads for finding in one.advice.findings[:1] if finding.stake.share]
+    found = [(finding, one) for one in workloads for finding in one.advice.top[:1] if finding.stake.share]
     if not found:
         return "No rule found anything whose cost is known."
     # By share: workloads have steps of their own.
-    finding, one = max(found, key=lambda pair: pair[0].stake.share or 0.0)
-    return f"Most at stake: {_stake(finding)} of the step of {code(short(one.profile.name))}: {_said(finding)}."
+    finding, one = max(found, key=lambda pair: (pair[0].first is not None, pair[0].stake.share or 0.0))
+    return f"First: {code(short(one.profile.name))}: {at_stake(finding.stake)}: {_said(finding)}."
 
 
 def _warnings(report: Report) -> list[str]:
@@ -123,6 +137,10 @@ def _warnings(report: Report) -> list[str]:
         lines.append(f"Note: {_some(diff.notes)}")
     if diff is not None and diff.missing:
         lines.append(f"In one run alone: {_some([_alone(one) for one in diff.missing])}")
+    rough = [(one.profile.name, text.rstrip(".")) for one in report.workloads for text in rough_sentences(one.profile)]
+    if rough:
+        said = [f"{short(name, _NAME)}: {text}" for name, text in rough]
+        lines.append(f"Rough: {_some(said)}")
     for side, run in (("base", report.base), ("head" if report.base is not None else "run", report.run)):
         if run is not None and run.problems:
             lines.append(f"Of the {side}, what could not be read: {_some(run.problems)}")
@@ -145,7 +163,7 @@ def _some(texts: Sequence[str]) -> str:
 def _table(report: Report, workloads: Sequence[WorkloadReport]) -> list[str]:
     head = [("Workload", "left"), ("Median step", "right"), ("Interval", "right"), ("n", "right")]
     if report.diff is None:
-        return table([*head, ("Most at stake", "left")], [(*_step(one), _finding(one)) for one in workloads])
+        return table([*head, ("Optimise first", "left")], [(*_step(one), _finding(one)) for one in workloads])
     head = [("Workload", "left"), ("Median step of head", "right"), ("Interval", "right"), ("n", "right"),
             ("n of base", "right"), ("Head ÷ base", "right"), ("Its interval", "left"),
             ("Likeliest culprit", "left")]  # fmt: skip
@@ -160,24 +178,19 @@ def _step(one: WorkloadReport) -> tuple[str, str, str, str]:
 
 
 def _finding(one: WorkloadReport) -> str:
-    first = next(iter(one.advice.findings), None)
-    return "nothing found" if first is None else f"{_stake(first)}: {_said(first)}"
+    first = next(iter(one.advice.top), None)
+    return "nothing found" if first is None else f"{at_stake(first.stake)}: {_said(first)}"
 
 
 def _compared(one: WorkloadReport) -> tuple[str, str, str, str]:
     diff = one.diff
     if diff is None:
         return (MISSING, MISSING, "not in base", MISSING)
-    return (str(diff.wall.base_n), factor(diff.wall.ratio), ratio_interval(diff.wall), _first_culprit(diff, one.claim))
+    return (str(diff.wall.base_n), factor(diff.wall.ratio), ratio_interval(diff.wall), _likeliest(diff))
 
 
-def _first_culprit(diff: WorkloadDiff, claim: str | None) -> str:
-    """Of the rows that surely changed the first that changed as the timed step did: a faster row slows nothing down."""
-    signs = {"slower": 1, "faster": -1}
-    for row in diff.operators[: diff.culprits]:
-        if row.delta_ns * signs.get(claim or "", 0) >= 0:
-            return _culprit(row)
-    return "no row surely changed" + (" that way" if diff.culprits else "")
+def _likeliest(diff: WorkloadDiff) -> str:
+    return culprit_of(diff) if diff.culprit is None else _culprit(diff.culprit)
 
 
 def _left_out(workloads: Sequence[WorkloadReport]) -> list[str]:
@@ -222,14 +235,14 @@ def _operators(one: WorkloadReport) -> _Part:
     items = []
     for row in one.operators[:_ROWS]:
         where = f", in {code(short(row.module))}" if row.module else ""
-        items.append(f"{at_stake(row.self_ns, row.share)}: {code(operator(row))}{where}")
-    return _Part("Operators, most self time first", items, len(one.operators))
+        items.append(f"{format_ns(row.self_ns)}, {format_share(row.share)}: {code(operator(row))}{where}")
+    return _Part(f"Operators, most self time first, and its share {SHARE}", items, len(one.operators))
 
 
 def _findings(one: WorkloadReport) -> _Part:
-    items = [f"{_stake(finding)}: {_said(finding)}: {prose(short(finding.action, _SENTENCE))}"
+    items = [f"{at_stake(finding.stake)}: {_said(finding)}: {_marked(finding.action)}"
              for finding in one.advice.findings]  # fmt: skip
-    return _Part("Findings, with what is at stake at most", items, len(items))
+    return _Part(f"Findings, in the order to mend them: {OVERLAP}", items, len(items))
 
 
 def _changes(diff: WorkloadDiff | None) -> tuple[_Part, ...]:
@@ -238,26 +251,36 @@ def _changes(diff: WorkloadDiff | None) -> tuple[_Part, ...]:
     rows = [_culprit(row) for row in diff.operators[: min(diff.culprits, _ROWS)]]
     census = [f"{fate}: {code(where)}: {prose(what)}" for fate, where, what in _census(diff)]
     return (
-        _Part("Culprits, likeliest first", rows, diff.culprits),
+        _Part("Culprits, likeliest first, and the change of base's profiled step", rows, diff.culprits),
         _Part("Census, what takes longest first", census, diff.census.judged),
     )
 
 
 def _culprit(row: Delta) -> str:
     where = f", in {code(short(row.module))}" if row.module else ""
-    return f"{signed(row.delta_ns)} ({format_share(row.share, '+')}): {code(delta(row))}{where}: {prose(because(row))}"
+    return f"{signed(row.delta_ns)} ({delta_share(row)}): {code(delta(row))}{where}: {prose(because(row))}"
 
 
 def _census(diff: WorkloadDiff) -> list[tuple[str, str, str]]:
     return [(fate, *census_entry(entry)) for fate, entry in islice(diff.census.entries, _ROWS)]
 
 
-def _stake(finding: Finding) -> str:
-    return at_stake(finding.stake.ns, finding.stake.share)
-
-
 def _said(finding: Finding) -> str:
-    return prose(short(finding.title, _SENTENCE))
+    return _marked(finding.title)
+
+
+def _marked(text: str) -> str:
+    """A text of the advice with its code as code."""
+    parts = parted(short(text, _SENTENCE))
+    return "".join(code(part) if is_code else _spaced(part) for is_code, part in parts)
+
+
+def _spaced(part: str) -> str:
+    """Prose between two pieces of code, with the spaces, stops and brackets that stand next to them."""
+    found = _BETWEEN.fullmatch(part)
+    assert found is not None, "the expression fits every text"
+    before, middle, after = found.groups()
+    return f"{before}{prose(middle)}{after}"
 
 
 # --- below ------------------------------------------------------------------------------------------

@@ -15,18 +15,25 @@ from perfsuite.analyse.advice import Advice
 from perfsuite.analyse.diff import RunDiff, WorkloadDiff
 from perfsuite.present.cells import clean, format_count, format_ns, format_share, shorten_left
 from perfsuite.present.phrases import (
-    at_stake,
+    BASIS,
+    OVERLAP,
     because,
+    changed_rows,
     counted,
+    culprit_of,
     delta,
+    delta_share,
     factor,
     interval,
     interval_kind,
     machine,
     operator,
+    parted,
     ratio_interval,
     short,
     signed,
+    stake_share,
+    stake_time,
     when,
 )
 from perfsuite.records import Profile, Run
@@ -82,8 +89,9 @@ def run_diff_html(diff: RunDiff, text: str) -> str:
             ("Interval", "left"), ("Likeliest culprit", "left"), ("Change", "right"), ("Why", "left")]  # fmt: skip
     rows = []
     for one in diff.workloads:
-        first = one.operators[0] if one.culprits else None
-        culprit = (delta(first), signed(first.delta_ns), because(first)) if first is not None else ("none", "", "")
+        first = one.culprit
+        why = (signed(first.delta_ns), because(first)) if first is not None else ("", "")
+        culprit = (culprit_of(one), *why)
         sides = (format_ns(one.wall.base_ns, 4), format_ns(one.wall.head_ns, 4))
         rows.append((short(one.name), *sides, factor(one.wall.ratio), ratio_interval(one.wall), *culprit))
     about = [f"base {short(diff.base_id)}, head {short(diff.head_id)}: two processes"]
@@ -95,32 +103,28 @@ def workload_diff_html(diff: WorkloadDiff, text: str) -> str:
     """The rows of the ledger that explain the difference, the likeliest culprit first."""
     head = [("Change", "right"), ("Of base", "right"), ("Row", "left"), ("Module", "left"), ("Why", "left")]
     rows = [
-        (signed(row.delta_ns), format_share(row.share, "+"), delta(row), _module(row.module), because(row))
+        (signed(row.delta_ns), delta_share(row), delta(row), _module(row.module), because(row))
         for row in diff.operators[:_TOP]
     ]
     wall = diff.wall
     sides = f"{format_ns(wall.base_ns, 4)} → {format_ns(wall.head_ns, 4)}"
     step = f"step: head is {factor(wall.ratio)} base ({sides}), {ratio_interval(wall)}"
-    if not diff.operators:
-        found = "no operators recorded on both sides"
-    elif diff.culprits:
-        found = f"{diff.culprits} of {len(diff.operators)} rows surely changed by what matters"
-    else:
-        found = "no row changed by more than 0.1 % of the step beyond its interval"
+    found = changed_rows(diff) if diff.operators else "no operators recorded on both sides"
     return _page([short(diff.name, 200), f"{step} · n = {wall.base_n} and {wall.head_n}", found], head, rows, text)
 
 
 def advice_html(advice: Advice, text: str) -> str:
-    """The findings, most at stake first."""
-    head = [("At stake", "right"), ("Of step", "right"), ("Finding", "left"), ("Do", "left")]
+    """The findings in their order."""
+    head = [("At stake", "right"), ("Share", "left"), ("Finding", "left"), ("Do", "left")]
     rows = []
     for finding in advice.findings:
-        ns, share = finding.stake.ns, finding.stake.share
-        stake = (format_ns(ns), format_share(share)) if ns is not None else (at_stake(ns, share), "")
-        rows.append((*stake, short(finding.title, 300), short(finding.action, 300)))
-    said = counted(len(rows), "finding") if rows else "nothing found"
-    if len(rows) > 1:
-        said += "; what is at stake does not add up"
+        title, action = (_marked(text) for text in (finding.title, finding.action))
+        rows.append((stake_time(finding.stake), stake_share(finding.stake), title, action))
+    said = (
+        f"{counted(len(rows), 'finding')}: {f'{OVERLAP}; ' if len(rows) > 1 else ''}{BASIS}"
+        if rows
+        else "nothing found"
+    )
     if advice.not_checked:
         said += f"; {counted(len(advice.not_checked), 'rule')} could not look"
     return _page([short(advice.workload, 200), said], head, rows, text)
@@ -131,6 +135,12 @@ def _step(profile: Profile) -> tuple[str, str, str, str]:
     if step is None:
         return ("not timed", "", "", "")
     return (format_ns(step.median_ns, 4), interval(step), interval_kind(step), str(step.n))
+
+
+def _marked(text: str) -> Markup:
+    """A text of the advice with its code as code."""
+    parts = (Markup("<code>{}</code>" if code else "{}").format(part) for code, part in parted(short(text, 300)))
+    return Markup("").join(parts)
 
 
 def _module(path: str | None) -> str:

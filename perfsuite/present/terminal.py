@@ -24,6 +24,7 @@ from perfsuite.present.cells import (
     format_share,
 )
 from perfsuite.present.layout import MIN_WIDTH, Column, hanging, section, stack, table, taken_by, to_text
+from perfsuite.present.phrases import confidence, counted, interval, interval_kind
 from perfsuite.records import Profile, Run
 from perfsuite.store import RunSummary
 
@@ -115,10 +116,10 @@ def _timing(profile: Profile) -> str:
     step = tables.headline(profile)
     if step is None:
         return "not timed"
-    spread = f"{format_ns(step.low_ns, 4)} to {format_ns(step.high_ns, 4)}"
-    interval = f"{step.confidence * 100:.0f}% CI"
-    what = interval if step.kind == "interval" else f"range, too few for a {interval}"
-    return f"median step {format_ns(step.median_ns, 4)}, {spread} ({what}, n = {step.n})"
+    what = f"{interval_kind(step)}, n = {step.n}"
+    if step.kind != "interval":
+        what = f"range; n = {step.n} has no {confidence(step)} interval"
+    return f"median step {format_ns(step.median_ns, 4)}, {interval(step)} ({what})"
 
 
 def _facts(profile: Profile) -> list[str]:
@@ -173,7 +174,7 @@ def _environment(run: Run) -> list[str]:
         f"torch {env.torch}" if env.torch else None,
         f"IPEX {env.ipex}" if env.ipex else None,
         f"oneDNN {onednn}" if onednn else None,
-        f"{env.torch_threads} threads" if env.torch_threads is not None else None,
+        counted(env.torch_threads, "thread") if env.torch_threads is not None else None,
         env.allocator,
         f"git {commit}" if commit else None,
     ]
@@ -187,7 +188,7 @@ def _when(created: str | None) -> str:
 
 
 def _origin(profile: Profile) -> str:
-    return f"mean of {profile.steps} profiled step{'' if profile.steps == 1 else 's'}"
+    return f"mean of {counted(profile.steps, 'profiled step')}"
 
 
 def _top_of(shown: int, rows: Sequence[object], what: str) -> str:

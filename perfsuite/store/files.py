@@ -95,9 +95,49 @@ def write_text(path: Path, text: str) -> int:
     Raises:
         StoreError: it cannot be written.
     """
-    data = text.encode("utf-8", "backslashreplace")
+    return write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def check_target(path: Path) -> None:
+    """Whether a file could be put at ``path``, as far as that can be told without writing it.
+
+    Raises:
+        StoreError: there is no folder for it, it is a folder itself, or a link that leads nowhere.
+    """
     try:
-        if path.exists() and not path.is_file():
+        if _is_there(path):
+            if path.is_dir():
+                raise StoreError(f"cannot write {path}: it is a folder")
+            return
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {reason(error)}") from error
+    # As `write_bytes` writes it: what `..` and links lead to.
+    if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+        raise StoreError(f"cannot write {path}: there is no folder {path.parent}")
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something is at ``path``.
+
+    Raises:
+        OSError: that cannot be told: links in a circle, or a file where a folder should be.
+    """
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def write_bytes(path: Path, data: bytes) -> int:
+    """As :func:`write_text`, of what is no text.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    try:
+        # Links in a circle are an error here; what replaces a file would take their place.
+        if _is_there(path) and not path.is_file():
             path.write_bytes(data)  # a device or a pipe, which must not be replaced by a file
         else:
             # A link stays one: what it points to is replaced.

@@ -98,10 +98,12 @@ class ElementwiseChains:
             Stake(
                 stake.ns,
                 stake.share,
-                "estimated: self time of these operators, less one pass by the cheapest of each place",
+                "estimate",
+                "self time of these operators, less one pass by the cheapest of each place",
             ),
-            "torch.compile the function they are in (the loss, the block), or write it as one fused kernel",
+            "`torch.compile` the function they are in (the loss, the block), or write it as one fused kernel",
             "taken together by module, phase and shape: the order in which they ran is not recorded",
+            rows=subject.indices(everything),
         )
 
     @staticmethod
@@ -144,9 +146,9 @@ class Fragmented:
                 self.name,
                 "the step is made of very many very short operators",
                 tuple(facts),
-                Stake(cost.ns, cost.share, "upper bound, measured: self time of short operators and Python time"),
-                "give each call more work: a larger batch, torch.compile, fused modules (nn.LSTM instead of cells in "
-                "a loop), foreach or fused optimizers",
+                Stake(cost.ns, cost.share, "bound", "self time of short operators and Python time"),
+                "give each call more work: a larger batch, `torch.compile`, fused modules (`nn.LSTM` instead of cells "
+                "in a loop), foreach or fused optimizers",
                 f"the profiler itself adds about a microsecond to each call{slower}",
             ),
         )

@@ -8,6 +8,7 @@ from collections import Counter
 from perfsuite.analyse.advice.finding import Fact, Finding, NotChecked, Stake
 from perfsuite.analyse.advice.subject import Dims, Subject, dims, grouped, named, ranked, tensor_lists, written
 from perfsuite.records import Operator
+from perfsuite.units import counted
 
 #: Where ``aten::convolution_backward`` has the gradient of its output, its input and its weight.
 _GRADIENT, _INPUT, _WEIGHT = 0, 1, 2
@@ -71,11 +72,12 @@ class FrozenBackward:
                 Stake(
                     cost.ns,
                     cost.share,
-                    "upper bound: self time of aten::convolution_backward in these layers; of a layer behind a "
+                    "bound",
+                    "self time of `aten::convolution_backward` in these layers; of a layer behind a "
                     "trained one only the weight's gradient can go",
                 ),
-                "set requires_grad_(False) on these parameters instead of leaving them out of the optimizer: autograd "
-                "then skips their gradients, and everything in front of the first trained layer",
+                "set `requires_grad_(False)` on these parameters instead of leaving them out of the optimizer: "
+                "autograd then skips their gradients, and everything in front of the first trained layer",
                 "told by the shapes that the optimizer updates; a learning rate of 0 cannot be seen, and a gradient "
                 "that is used for something else (a norm, a penalty) is not waste",
             ),
@@ -110,11 +112,12 @@ class FrozenBackward:
                 Stake(
                     cost.ns,
                     cost.share,
-                    "upper bound: self time of aten::convolution_backward in all layers whose weights get no gradient; "
+                    "bound",
+                    "self time of `aten::convolution_backward` in all layers whose weights get no gradient; "
                     "those behind a trained layer need it",
                 ),
-                "do not let the input require a gradient (inputs.requires_grad_(False), or inputs.detach()); run the "
-                "frozen front under torch.no_grad()",
+                "do not let the input require a gradient (`inputs.requires_grad_(False)`, or `inputs.detach()`); run "
+                "the frozen front under `torch.no_grad()`",
                 "right where the gradient of the input is wanted: adversarial training, saliency, a trained generator "
                 "in front",
             ),
@@ -147,16 +150,16 @@ class FrozenBatchNorm:
             )
             for found, spent in ranked(involved, lambda row: (row.name, row.phase), subject.cost)
         ]
-        where = f"{len(modules)} module{'s' if len(modules) > 1 else ''}: {named(sorted(map(str, modules)))}"
+        where = f"{counted(len(modules), 'module')}: {named(sorted(map(str, modules)))}"
         what = "FrozenBatchNorm2d" if folds else "a scale and a shift per channel"
         return (
             Finding(
                 self.name,
                 f"{what} runs as mul + add over the activations",
                 (Fact(where), *facts),
-                Stake(cost.ns, cost.share, "upper bound: self time of these multiplications and additions"),
-                "fold scale and shift into the convolution in front (weight * scale, bias = shift, each step: autograd "
-                "flows through), or run them as one fused kernel",
+                Stake(cost.ns, cost.share, "bound", "self time of these multiplications and additions"),
+                "fold scale and shift into the convolution in front (`weight * scale`, `bias = shift`, each step: "
+                "autograd flows through), or run them as one fused kernel",
                 "one fused pass would remain where nothing can be folded"
                 + ("" if folds else "; told by the shapes alone: it may be another layer that scales and shifts"),
             ),

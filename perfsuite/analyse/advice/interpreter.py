@@ -12,10 +12,10 @@ PYTHON_SHARE = 0.30
 #: Clocks differ by far less; what is beyond was done outside of all phases.
 UNATTRIBUTED_SHARE = 0.10
 #: Where it is no more than what leads from one operator to the next: then the step is only small.
-_SMALL = "give each call more work (a larger batch, torch.compile); then "
+_SMALL = "give each call more work (a larger batch, `torch.compile`); then "
 _LOOK = (
-    "see what Python does in the first of these ranges (py-spy record, or cProfile around it): waiting, loading or "
-    "converting data, logging, .item() in a loop; move it out of the step, or do it less often"
+    "see what Python does in the first of these ranges (`py-spy record`, or `cProfile` around it): waiting, loading or "
+    "converting data, logging, `.item()` in a loop; move it out of the step, or do it less often"
 )
 #: Rows of evidence.
 _SHOWN = 5
@@ -48,9 +48,9 @@ class PythonBound:
         return (
             Finding(
                 self.name,
-                f"Python outside of operators takes {cost.share:.0%} of the step",
+                f"Python outside of operators takes {cost.share:.0%} of the profiled step",
                 tuple(facts),
-                Stake(cost.ns, cost.share, "upper bound, measured: self time of ranges that are not operators"),
+                Stake(cost.ns, cost.share, "bound", "self time of ranges that are not operators"),
                 (_SMALL if of_calls else "") + _LOOK,
                 "some of it is what the framework needs for each call, and the profiler adds to that",
             ),
@@ -66,10 +66,10 @@ class PythonBound:
         return (
             Finding(
                 self.name,
-                f"{share:.0%} of the step lies outside of what was recorded",
+                f"{share:.0%} of the profiled step lies outside of what was recorded",
                 (Fact("outside of all phases, or not seen by the profiler", None, ledger.unattributed_ns, share),),
-                Stake(ledger.unattributed_ns, share, "upper bound, measured: the step less operators and Python"),
-                "mark the rest of the step with profiled.phase (data, logging, metrics), or look with py-spy or "
+                Stake(ledger.unattributed_ns, share, "bound", "the step less operators and Python"),
+                "mark the rest of the step with `profiled.phase` (data, logging, metrics), or look with py-spy or "
                 "cProfile at what runs between the phases",
                 "it may be work that the step needs and that only lacks a name",
             ),

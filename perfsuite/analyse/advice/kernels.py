@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from perfsuite.analyse.advice.finding import Fact, Finding, NotChecked, Stake
-from perfsuite.analyse.advice.subject import Cost, Subject, named, plain_name, ranked
+from perfsuite.analyse.advice.subject import PRIMITIVES_STEP, Cost, Subject, named, plain_name, ranked
 from perfsuite.flops.dtypes import compute_dtype
 from perfsuite.records import Environment, Operator, Primitive
 
@@ -64,8 +64,14 @@ class SlowImplementation:
                 self.name,
                 f"{named(row.kind for row in rows)} in a reference implementation",
                 _facts(subject, rows),
-                Stake(cost.ns, cost.share, "upper bound: all time in them; a fast implementation keeps a part"),
-                "ask oneDNN why it refused the others (ONEDNN_VERBOSE=dispatch), then change what it names: layout, "
+                Stake(
+                    cost.ns,
+                    cost.share,
+                    "bound",
+                    "all time in them; a fast implementation keeps a part",
+                    PRIMITIVES_STEP,
+                ),
+                "ask oneDNN why it refused the others (`ONEDNN_VERBOSE=dispatch`), then change what it names: layout, "
                 "data type, an odd number of channels; or another release of torch" + _cap_advice(subject.environment),
                 "some rare problems have no other implementation",
             ),
@@ -81,7 +87,13 @@ class SlowImplementation:
                 self.name,
                 f"{named(row.kind for row in rows)} without an implementation for this CPU's instruction set",
                 _facts(subject, rows),
-                Stake(cost.ns, cost.share, "upper bound: all time in them; they may be at the memory's speed already"),
+                Stake(
+                    cost.ns,
+                    cost.share,
+                    "bound",
+                    "all time in them; they may be at the memory's speed already",
+                    PRIMITIVES_STEP,
+                ),
                 "bring the tensors into the layouts and data types that have one (channels_last or plain, one data "
                 "type), or leave the work to PyTorch's own operators",
                 "compiled for any CPU, not slow as such: of small tensors, and of those that memory bounds, there is "
@@ -114,9 +126,9 @@ class SlowImplementation:
                 self.name,
                 f"{named(row.kind for row in rows)} for narrower vectors than this CPU has",
                 _facts(subject, rows),
-                Stake(total.ns, total.share, "estimated upper bound: vectors twice as wide halve the time"),
+                Stake(total.ns, total.share, "estimate", "vectors twice as wide halve the time", PRIMITIVES_STEP),
                 "try channels_last, where oneDNN may have a wider kernel for the same problem (grouped convolutions); "
-                "ONEDNN_VERBOSE=dispatch says why it refused the wider ones" + _cap_advice(subject.environment),
+                "`ONEDNN_VERBOSE=dispatch` says why it refused the wider ones" + _cap_advice(subject.environment),
                 "for a few channels per group the narrower kernel can be the faster one",
             ),
         )
@@ -155,9 +167,9 @@ class Bfloat16:
                 self.name,
                 "convolutions and products run in float32 on a CPU with bfloat16 instructions",
                 (Fact(f"the CPU has {', '.join(sorted(have))}"), *facts),
-                Stake(cost.ns, cost.share, "estimated: half of the float32 time of operators that arithmetic limits"),
-                "run the forward pass under torch.autocast('cpu', dtype=torch.bfloat16) and the loss outside of it, on "
-                "logits.float()",
+                Stake(cost.ns, cost.share, "estimate", "half of the float32 time of operators that arithmetic limits"),
+                "run the forward pass under `torch.autocast('cpu', dtype=torch.bfloat16)` and the loss outside of it, "
+                "on `logits.float()`",
                 "training in bfloat16 must reach the same quality: check it before the speed; converting "
                 "tensors costs time too" + unseen,
             ),
@@ -212,7 +224,7 @@ def _where(subject: Subject, rows: Sequence[Primitive]) -> str:
 
 def _cap_advice(environment: Environment) -> str:
     caps = [f"{name}={environment.omp[name]}" for name in _CAPS if name in environment.omp]
-    return f"; unset {', '.join(caps)}, which the run was recorded with" if caps else ""
+    return f"; unset {', '.join(f'`{cap}`' for cap in caps)}, which the run was recorded with" if caps else ""
 
 
 def _rounded(subject: Subject, row: Operator) -> bool:

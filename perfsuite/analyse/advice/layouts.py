@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from perfsuite.analyse.advice.finding import Fact, Finding, NotChecked, Stake
-from perfsuite.analyse.advice.subject import Cost, Subject, dims, named, ranked, written
+from perfsuite.analyse.advice.subject import PRIMITIVES_STEP, Cost, Subject, dims, named, ranked, written
 from perfsuite.records import Operator, Primitive
 
 #: A step in channels_last keeps some reorders that no choice of layout removes (2.4 % of a RetinaNet step); below
@@ -44,7 +44,7 @@ class Reorders:
         if min(plain, last) >= MIXED * cost.ns:
             title = "activations go back and forth between plain and channels_last layouts"
             action = (
-                "bring model and inputs into one layout (model.to(memory_format=torch.channels_last), the same for "
+                "bring model and inputs into one layout (`model.to(memory_format=torch.channels_last)`, the same for "
                 "the images), and look for an operator in between that returns a plain tensor"
             )
         elif last > plain:
@@ -56,15 +56,15 @@ class Reorders:
         else:
             title = "activations are reordered around each layer"
             action = (
-                "use channels_last for model and images: model.to(memory_format=torch.channels_last); "
-                "images = images.to(memory_format=torch.channels_last)"
+                "use channels_last for model and images: `model.to(memory_format=torch.channels_last)`; "
+                "`images = images.to(memory_format=torch.channels_last)`"
             )
         return (
             Finding(
                 self.name,
                 title,
                 _facts(subject, rows),
-                Stake(cost.ns, cost.share, "upper bound, measured: oneDNN's own time of these reorders"),
+                Stake(cost.ns, cost.share, "bound", "oneDNN's own time of these reorders", PRIMITIVES_STEP),
                 action,
                 "the kernels of another layout may themselves be slower or faster: measure the step, not the reorders",
             ),
@@ -96,10 +96,10 @@ class Reorders:
                 self.name,
                 "activations are copied into another layout",
                 facts,
-                Stake(cost.ns, cost.share, "measured: self time of the copies that aten::contiguous makes"),
-                "keep one layout from the images on (torch.channels_last for model and images), and avoid permute() "
-                "and view() between layers",
-                "a copy after permute() is needed if the next operator cannot take strides",
+                Stake(cost.ns, cost.share, "measured", "self time of the copies that `aten::contiguous` makes"),
+                "keep one layout from the images on (`torch.channels_last` for model and images), and avoid "
+                "`permute()` and `view()` between layers",
+                "a copy after `permute()` is needed if the next operator cannot take strides",
             ),
         )
 
@@ -121,9 +121,9 @@ class WeightReorders:
                 self.name,
                 "weights and their gradients are repacked in every step",
                 _facts(subject, rows),
-                Stake(cost.ns, cost.share, "upper bound, measured: oneDNN's own time of these reorders"),
+                Stake(cost.ns, cost.share, "bound", "oneDNN's own time of these reorders", PRIMITIVES_STEP),
                 "larger batches spread it over more images; frozen weights can be kept packed; Intel's extension "
-                "keeps trained ones packed (ipex.optimize(weights_prepack=True))",
+                "keeps trained ones packed (`ipex.optimize(weights_prepack=True)`)",
                 "trained weights change in every step, so stock PyTorch cannot keep them packed",
             ),
         )

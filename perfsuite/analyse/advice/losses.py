@@ -92,17 +92,18 @@ class LossShare:
         return (
             Finding(
                 self.name,
-                f"the loss takes {whole.share:.0%} of the step",
+                f"the loss takes {whole.share:.0%} of the profiled step",
                 tuple(facts),
                 Stake(
                     stake.ns,
                     stake.share,
-                    "estimated upper bound: time of the loss, less two passes over its largest tensor by its cheapest "
-                    "operator",
+                    "estimate",
+                    "time of the loss, less two passes over its largest tensor by its cheapest operator",
                 ),
-                "one fused kernel for forward and backward, or torch.compile(loss); do not compute it where it is "
+                "one fused kernel for forward and backward, or `torch.compile(loss)`; do not compute it where it is "
                 "ignored, nor for classes that the data does not have",
                 "a large vocabulary or many anchors make it large by nature; then only fusing helps",
+                rows=subject.indices(rows),
             ),
         )
 
@@ -147,8 +148,8 @@ class LossPrecision:
                 self.name,
                 f"the loss is reduced in {kinds}",
                 facts,
-                Stake(None, None, "unknown: this costs accuracy and not time"),
-                "leave autocast before the loss: loss_fn(logits.float(), target)",
+                Stake(None, None, "unknown", "this costs accuracy and not time"),
+                "leave autocast before the loss: `loss_fn(logits.float(), target)`",
                 "many kernels add up in float32 inside and only round what they return",
             ),
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from perfsuite.analyse.advice.finding import Fact, Finding, NotChecked, Stake
 from perfsuite.analyse.advice.subject import Subject
+from perfsuite.analyse.kernel import kernel_ns, kernel_share
+from perfsuite.analyse.tables import by_phase
 from perfsuite.records import Environment
-from perfsuite.stats import median
 
 #: A loader that keeps up hands out the next batch at once; above this the step waits for it.
 LOADER_SHARE = 0.05
-#: Kernel time of a step that reuses its memory is around a per cent.
+#: Of the step (:func:`perfsuite.analyse.kernel.kernel_share`); where it reuses its memory it is around a per cent.
 KERNEL_SHARE = 0.05
 #: Faults in a step below which they are not what the kernel is busy with: 4 MiB of fresh pages.
 FAULTS = 1000
@@ -17,6 +18,11 @@ FAULTS = 1000
 FRESH = 0.25
 #: Bytes of an ordinary page on x86-64 and most of Arm; a fault may bring in a larger one.
 PAGE_BYTES = 4096
+#: Why nothing else is to be read before.
+_INFLATES = (
+    "page faults happen inside the operators that allocate and make each of them look slower than it is: what the "
+    "other findings have at stake may be inflated by them; record again under `perfsuite launch` before you judge those"
+)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
 
 
@@ -29,13 +35,10 @@ class LoaderBound:
     def check(self, subject: Subject) -> tuple[Finding, ...] | NotChecked:
         """The phase data as a part of the step, from steps without the profiler."""
         profile, environment = subject.profile, subject.environment
-        samples = next((phase.samples_ns for phase in profile.phases if phase.name == "data"), ())
-        walls = profile.walls_ns["phases"]
-        if not samples or not all(walls):
-            return ()
-        waited = median(samples)
-        share = median([ns / wall for ns, wall in zip(samples, walls, strict=False)])
-        if share < LOADER_SHARE:
+        data = next((row for row in by_phase(profile) if row.name == "data"), None)
+        # Medians, as in the table of phases: bare steps have no rows that must add up.
+        waited, share = (None, None) if data is None else (data.wall_ns, data.wall_share)
+        if waited is None or share is None or share < LOADER_SHARE:
             return ()
         inside = subject.cost(subject.in_phase("data"))
         facts = [Fact("fetching a batch, the median of bare steps", None, waited, share)]
@@ -46,7 +49,13 @@ class LoaderBound:
                 self.name,
                 "the step waits for its data",
                 tuple(facts),
-                Stake(waited, share, "measured: the phase 'data', without the profiler; all of it can be hidden"),
+                Stake(
+                    waited,
+                    share,
+                    "measured",
+                    "the phase 'data', median of steps without the profiler; all of it can be hidden",
+                    "the steps of the phases pass",
+                ),
                 _workers(environment),
                 "with fewer CPUs than work, workers take from the step what they give: compare both",
             ),
@@ -56,9 +65,9 @@ class LoaderBound:
 def _workers(environment: Environment) -> str:
     threads, cpus = environment.torch_threads, environment.usable_cpus
     count = max(1, min(4, cpus // 4))
-    text = f"prepare batches in other processes: DataLoader(…, num_workers={count}, persistent_workers=True)"
+    text = f"prepare batches in other processes: `DataLoader(…, num_workers={count}, persistent_workers=True)`"
     if threads is not None and threads + count > cpus > 1:
-        text += f", with torch.set_num_threads({max(1, cpus - count)}) so that they have CPUs of their own"
+        text += f", with `torch.set_num_threads({max(1, cpus - count)})` so that they have CPUs of their own"
     return text + "; or decode once and keep the result"
 
 
@@ -72,22 +81,17 @@ class PageFaults:
         """Kernel time and page faults of one bare step."""
         memory, environment = subject.profile.memory, subject.environment
         assert memory is not None
-        system, user, wall, faults = memory.system_ns, memory.user_ns, memory.wall_ns, memory.page_faults
-        if system is None or user is None or not wall or faults is None or not system + user:
+        faults, share = memory.page_faults, kernel_share(memory)
+        if share is None or faults is None or share < KERNEL_SHARE or faults < FAULTS:
             return ()
-        share = system / (system + user)
-        if share < KERNEL_SHARE or faults < FAULTS:
-            return ()
-        # Threads work beside each other, so that the kernel's part of their time is its part of the step; and a step
-        # that waits (for a CPU, for data) does not get shorter by more than the kernel's own time.
-        stake = min(system, wall * share)
         # None of it known, or none recorded: nothing to hold the faults against.
         asked = sum(row.allocated_bytes or 0 for row in subject.profile.operators)
         if asked and faults * PAGE_BYTES < FRESH * asked:
             return ()
         facts = [
-            Fact(f"of all threads' CPU time in one bare step the kernel has {share:.0%}", None, system),
-            Fact("that step by the clock", None, wall),
+            Fact("that bare step by the clock", None, memory.wall_ns),
+            Fact("CPU time of all threads in the kernel in it", None, memory.system_ns),
+            Fact("CPU time of all threads outside of the kernel in it", None, memory.user_ns),
             Fact(f"page faults in it, of at least {faults * PAGE_BYTES / 2**20:.0f} MiB together", faults),
         ]
         if asked:
@@ -97,17 +101,21 @@ class PageFaults:
         return (
             Finding(
                 self.name,
-                "the kernel works on fresh pages for tensors in every step",
+                "mend this before you read on: the kernel brings in fresh pages for tensors in every step",
                 tuple(facts),
                 Stake(
-                    stake,
-                    stake / wall,
-                    "estimated upper bound: the kernel's CPU time, or with several threads its part of the step; of "
-                    "that bare step",
+                    kernel_ns(memory),
+                    share,
+                    "estimate",
+                    "the kernel's CPU time, or with several threads its part of the step; mending it can save more, "
+                    "as fresh pages are also not in the caches",
+                    "a bare step",
                 ),
                 "keep memory in the process: run it as `perfsuite launch -- COMMAND`, or preload tcmalloc or jemalloc, "
-                "or set MALLOC_TRIM_THRESHOLD_, MALLOC_TOP_PAD_ and MALLOC_MMAP_THRESHOLD_ high",
+                "or set `MALLOC_TRIM_THRESHOLD_`, `MALLOC_TOP_PAD_` and `MALLOC_MMAP_THRESHOLD_` high; then record the "
+                "run again",
                 "one step; the kernel may also have been busy with reading files or with other threads",
+                first=_INFLATES,
             ),
         )
 
@@ -141,8 +149,8 @@ class Threads:
                 self.name,
                 "more threads than CPUs",
                 tuple(facts),
-                Stake(None, None, "unknown: record it again with fewer threads, and compare"),
-                f"one thread per physical core: OMP_NUM_THREADS={room} (or torch.set_num_threads({room})), pinned: "
+                Stake(None, None, "unknown", "record it again with fewer threads, and compare"),
+                f"one thread per physical core: `OMP_NUM_THREADS={room}` (or `torch.set_num_threads({room})`), pinned: "
                 "taskset or numactl; of several workers each its own cores",
                 "measured elsewhere, not here: threads that wait for each other's CPU can make a step several times "
                 "longer",

@@ -58,7 +58,8 @@ class OptimizerLoop:
                 Stake(
                     stake.ns,
                     stake.share,
-                    "estimated upper bound: the phase optimizer, less the longest of its operators, whose data a fused "
+                    "estimate",
+                    "the phase optimizer, less the longest of its operators, whose data a fused "
                     "update has to move as well",
                 ),
                 fused,
@@ -70,9 +71,9 @@ class OptimizerLoop:
 def _family(names: set[str]) -> tuple[str, str]:
     """What kind of optimizer has these operators, and how to fuse it."""
     if names >= {"addcdiv", "sqrt", "div"}:
-        return "Adam", "pass fused=True (Adam and AdamW have a fused CPU kernel): torch.optim.Adam(…, fused=True)"
+        return "Adam", "pass `fused=True` (Adam and AdamW have a fused CPU kernel): `torch.optim.Adam(…, fused=True)`"
     if "addcdiv" in names and not names & {"mul", "lerp", "div"}:
-        return "Adagrad", "pass fused=True: torch.optim.Adagrad(…, fused=True)"
+        return "Adagrad", "pass `fused=True`: `torch.optim.Adagrad(…, fused=True)`"
     if names <= {"add", "mul", "sub"}:
-        return "SGD", "pass fused=True (SGD has a fused CPU kernel): torch.optim.SGD(…, fused=True)"
-    return "an optimizer of its own", "compile its update: torch.compile(optimizer.step)"
+        return "SGD", "pass `fused=True` (SGD has a fused CPU kernel): `torch.optim.SGD(…, fused=True)`"
+    return "an optimizer of its own", "compile its update: `torch.compile(optimizer.step)`"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from perfsuite.analyse.advice.finding import Fact, Finding, NotChecked, Stake
 from perfsuite.analyse.advice.losses import find_loss
-from perfsuite.analyse.advice.subject import Cost, Dims, Subject, largest, plain_name, written
+from perfsuite.analyse.advice.subject import PRIMITIVES_STEP, Cost, Dims, Subject, largest, plain_name, written
 from perfsuite.records import Operator, Profile
 
 #: Counts that differ by less can come from steps that are not alike.
@@ -70,17 +70,19 @@ class Reference:
             return []
         facts.sort(key=lambda fact: -(fact.time_ns or 0))
         more = math.fsum(stakes)
-        how = _how(
-            more, same_machine, "measured: time of those that take longer here, less their time in the reference"
-        )
-        known = same_machine and more > 0
         wall = next((w.cost.ns / w.cost.share for w in here.values() if w.cost.share), None)
+        stake = _stake(
+            Cost(more, more / wall if wall else None),
+            same_machine,
+            "time of those that take longer here, less their time in the reference",
+            PRIMITIVES_STEP if what == "primitives" else "the profiled step",
+        )
         return [
             Finding(
                 self.name,
                 f"{what} differ from the reference run",
                 tuple(facts[:6]),
-                Stake(more if known else None, more / wall if known and wall else None, how),
+                stake,
                 "find out which of the two is meant: another batch, image size or number of classes, layers that are "
                 "frozen or compiled on one side only, a layer that is not there",
                 "a difference is not a fault: both runs may be right for what they do",
@@ -97,7 +99,7 @@ class Reference:
         here = subject.cost((*ours.forward, *ours.backward), ours.python)
         there = other.cost((*theirs.forward, *theirs.backward), theirs.python)
         more = here.ns - there.ns
-        known = same_machine and more > 0 and here.share is not None
+        longer = Cost(more, None if here.share is None else more / here.ns * here.share if here.ns else 0.0)
         facts = [
             Fact(f"{name} works on {written(mine)} here, on {written(its)} in the reference "
                  f"({math.prod(mine) / math.prod(its):.2g}×)")
@@ -110,11 +112,7 @@ class Reference:
                 self.name,
                 "the loss works on tensors of another size than in the reference",
                 tuple(facts),
-                Stake(
-                    more if known else None,
-                    more / here.ns * (here.share or 0) if known else None,
-                    _how(more, same_machine, "measured: time of the loss here less that in the reference"),
-                ),
+                _stake(longer, same_machine, "time of the loss here less that in the reference", "the profiled step"),
                 "compare the data: the number of classes (the last size), of anchors or tokens, the batch",
                 "a loss grows with classes and anchors by nature",
             ),
@@ -127,10 +125,13 @@ def _settings(here: Profile, there: Profile) -> list[Fact]:
     return [Fact(f"{name}: {mine} here, {its} in the reference") for name, mine, its in pairs if mine != its]
 
 
-def _how(more: float, same_machine: bool, measured: str) -> str:
+def _stake(more: Cost, same_machine: bool, how: str, of: str) -> Stake:
     if not same_machine:
-        return "unknown: the reference was recorded on another machine or with other threads"
-    return measured if more > 0 else "nothing is known to be lost: they take no longer here than in the reference"
+        return Stake(None, None, "unknown", "the reference was recorded on another machine or with other threads")
+    if more.ns <= 0:
+        why = "nothing is known to be lost: they take no longer here than in the reference"
+        return Stake(None, None, "unknown", why)
+    return Stake(more.ns, more.share, "measured", how, of)
 
 
 def _size(ours: float | None, theirs: float | None) -> str:

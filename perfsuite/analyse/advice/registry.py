@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perfsuite.analyse.advice.elementwise import ElementwiseChains, Fragmented
-from perfsuite.analyse.advice.finding import Advice, Finding, NotChecked, Rule
+from perfsuite.analyse.advice.finding import LEAST_SHARE, Advice, Finding, NotChecked, Rule
 from perfsuite.analyse.advice.frozen import FrozenBackward, FrozenBatchNorm
 from perfsuite.analyse.advice.interpreter import PythonBound
 from perfsuite.analyse.advice.kernels import Bfloat16, SlowImplementation
@@ -12,6 +12,7 @@ from perfsuite.analyse.advice.losses import LossPrecision, LossShare
 from perfsuite.analyse.advice.machine import LoaderBound, PageFaults, Threads
 from perfsuite.analyse.advice.optimizer import OptimizerLoop
 from perfsuite.analyse.advice.reference import Reference
+from perfsuite.analyse.advice.stakes import applied, without_doubles
 from perfsuite.analyse.advice.subject import Subject
 
 #: In the order in which they are listed where their findings have the same stake.
@@ -33,12 +34,14 @@ RULES: tuple[Rule, ...] = (
     Bfloat16(),
     Reference(),
 )
-#: Two processes of the same code differ by up to a per cent even in quiet surroundings: less could not be seen.
-LEAST_SHARE = 0.01
 
 
 def advise(subject: Subject) -> Advice:
-    """What the rules find in one workload: the largest stake first, those whose stake is not known last."""
+    """What the rules find in one workload, in the order to mend it.
+
+    First what distorts the other findings (:attr:`Finding.first`), then the largest share of its step, then what has
+    an unknown stake, last what is a part of another finding (:attr:`Finding.part_of`).
+    """
     findings: list[Finding] = []
     silent: list[str] = []
     not_checked: list[NotChecked] = []
@@ -52,6 +55,10 @@ def advise(subject: Subject) -> Advice:
         findings += worth
         if not worth:
             silent.append(rule.name)
-    # By share and not by time: passes are minutes apart and each has a step of its own.
-    findings.sort(key=lambda one: -1.0 if one.stake.share is None else one.stake.share, reverse=True)
-    return Advice(subject.profile.name, tuple(findings), tuple(silent), tuple(not_checked))
+    told = [applied(subject, one) for one in without_doubles(subject, findings)]
+    return Advice(subject.profile.name, tuple(sorted(told, key=_rank)), tuple(silent), tuple(not_checked))
+
+
+def _rank(one: Finding) -> tuple[bool, bool, float]:
+    # By share and not by time: a stake without a share is in time of its own pass.
+    return (one.first is None, one.part_of is not None, 1.0 if one.stake.share is None else -one.stake.share)

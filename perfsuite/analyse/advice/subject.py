@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from perfsuite.records import Environment, Operator, Primitive, Profile, PythonTime
-from perfsuite.stats import median
+from perfsuite.stats import mean
 
 T = TypeVar("T")
 Dims = tuple[int, ...]
+#: What shares of oneDNN's own times are of.
+PRIMITIVES_STEP = "the step of the primitives pass"
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class Cost:
 class Subject:
     """One workload of a run, and the workload of the same name in a reference run.
 
-    The time of a row is its median over the profiled steps, so that an interruption of one step is not taken for the
-    code's; its mean where it did not run in each of them.  Times of rows are added up, and so do those of evidence.
+    Times are means over the profiled steps, as in the tables: means add up.  A step that was interrupted counts like
+    any other, so that evidence and tables never disagree.
     """
 
     profile: Profile
@@ -65,27 +67,22 @@ class Subject:
 
     def cost(self, operators: Iterable[Operator] = (), python: Iterable[PythonTime] = ()) -> Cost:
         """Self time of these rows of the operator pass."""
-        rows: list[Operator | PythonTime] = [*operators, *python]
-        profiled = self.profile.ledger.wall_ns if self.profile.ledger is not None else 0.0
-        wall = _typical(self.profile.walls_ns.get("operators", ()), profiled)
-        return _cost((_typical(row.self_ns_samples, row.self_ns) for row in rows), wall)
+        return self._profiled(row.self_ns for rows in (operators, python) for row in rows)
 
     def whole_cost(self, operators: Iterable[Operator]) -> Cost:
         """Time of these rows with what they call, for rows none of which calls another (those with FLOPs do not).
 
         The self time where most of the work is in it; the extension's convolutions spend theirs below, in ``…_impl``.
         """
-        profiled = self.profile.ledger.wall_ns if self.profile.ledger is not None else 0.0
-        wall = _typical(self.profile.walls_ns.get("operators", ()), profiled)
-        return _cost(
-            (_typical(row.self_ns_samples, row.self_ns) if works_itself(row) else row.total_ns for row in operators),
-            wall,
-        )
+        return self._profiled(row.self_ns if works_itself(row) else row.total_ns for row in operators)
 
     def primitive_cost(self, primitives: Iterable[Primitive]) -> Cost:
         """Time in these primitives, of the primitive pass."""
-        wall = _typical(self.profile.walls_ns.get("primitives", ()), 0.0)
-        return _cost((_typical(row.time_ns_samples, row.time_ns) for row in primitives), wall)
+        walls = self.profile.walls_ns.get("primitives", ())
+        return _cost((row.time_ns for row in primitives), mean(walls) if walls else 0.0)
+
+    def _profiled(self, times: Iterable[float]) -> Cost:
+        return _cost(times, self.profile.ledger.wall_ns if self.profile.ledger is not None else 0.0)
 
     # --- what ran -----------------------------------------------------------------------------------
 
@@ -124,14 +121,14 @@ class Subject:
             row for row in operators if row.bytes_moved is not None or (row.name not in measured and works_itself(row))
         )
 
+    def indices(self, operators: Iterable[Operator]) -> tuple[int, ...]:
+        """Where these rows stand in the profile."""
+        wanted = {id(row) for row in operators}
+        return tuple(index for index, row in enumerate(self.profile.operators) if id(row) in wanted)
+
     def operator_of(self, primitive: Primitive) -> Operator | None:
         """The operator that this primitive ran inside; None if it could not be joined."""
         return None if primitive.operator is None else self.profile.operators[primitive.operator]
-
-
-def _typical(samples: Sequence[float], otherwise: float) -> float:
-    """The median over the steps; the mean of what did not run in each of them, whose median says nothing."""
-    return median(samples) if samples and all(samples) else otherwise
 
 
 def _cost(times: Iterable[float], wall: float) -> Cost:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from perfsuite.analyse.diff.align import align
 from perfsuite.analyse.diff.census import census, judge
 from perfsuite.analyse.diff.comparable import (
+    NOISE,
     environment_changes,
     machine_reasons,
     run_notes,
@@ -12,7 +13,7 @@ from perfsuite.analyse.diff.comparable import (
     workload_notes,
     workload_reasons,
 )
-from perfsuite.analyse.diff.deltas import delta_of, ledgers, ranked, unattributed
+from perfsuite.analyse.diff.deltas import MATERIAL, delta_of, ledgers, ranked, unattributed
 from perfsuite.analyse.diff.model import (
     Cause,
     Census,
@@ -34,6 +35,8 @@ from perfsuite.records import Profile, Run
 from perfsuite.stats import median, median_ratio_interval
 
 __all__ = [
+    "MATERIAL",
+    "NOISE",
     "Cause",
     "Census",
     "Change",

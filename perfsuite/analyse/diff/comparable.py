@@ -7,6 +7,11 @@ from collections.abc import Iterator, Sequence
 from perfsuite.analyse.diff.model import Change, Value
 from perfsuite.records import Environment, Profile, Run
 
+#: What a ratio of two processes holds besides their code.
+NOISE = (
+    "two processes of the same code differ by up to about a per cent where they are quiet and by 10 to 25 % where they "
+    "are not, as measured on two machines (docs/quiet.md)"
+)
 #: Another of these is another machine, or another part of it: times then say nothing about the code.
 _MACHINE = {
     "cpu_model": "CPU model",
@@ -81,9 +86,9 @@ def workload_changes(base: Profile, head: Profile) -> tuple[Change, ...]:
 
 def run_notes(base: Run, head: Run) -> tuple[str, ...]:
     """What the reader must know of the two runs to trust a difference of times."""
-    if base == head:
-        return ("these are the same run", *_told(_of_run(base), _of_run(head)))
-    return _told(_of_run(base), _of_run(head))
+    same = ("these are the same run",) if base == head else ()
+    loud = any(run.environment.disturbances != () for run in (base, head))
+    return (*same, *_told(_of_run(base), _of_run(head)), *((NOISE,) if loud else ()))
 
 
 def workload_notes(base: Profile, head: Profile) -> tuple[str, ...]:
@@ -108,11 +113,9 @@ def _of_run(run: Run) -> list[_Note]:
     notes: list[_Note] = []
     disturbances = run.environment.disturbances
     if disturbances is None:
-        after = "recorded under quiet settings is not known; without them two processes of the same code can differ by "
-        notes.append(("whether ", "was", f"{after}10 to 25 %"))
+        notes.append(("whether ", "was", "recorded under quiet settings is not known"))
     elif disturbances:
-        after = "not quiet, and without quiet settings two processes of the same code can differ by 10 to 25 %"
-        notes.append(("", "was", f"{after}: {'; '.join(disturbances)}"))
+        notes.append(("", "was", f"not quiet: {'; '.join(disturbances)}"))
     if run.status != "complete":
         notes.append(("", "is", f"{run.status}: workloads may be missing"))
     if run.problems:

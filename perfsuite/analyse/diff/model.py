@@ -133,6 +133,18 @@ class Wall:
     base_n: int
     head_n: int
 
+    @property
+    def claim(self) -> str:
+        """Whether head's steps were ``slower`` or ``faster`` than base's: the interval of the ratio does not hold 1.
+
+        ``same`` where it does, ``unknown`` without one.  It is a statement about two processes: their code is one of
+        many reasons.
+        """
+        if self.interval is None:
+            return "unknown"
+        low, high = self.interval
+        return "slower" if low > 1 else "faster" if high < 1 else "same"
+
 
 @dataclass(frozen=True)
 class Delta:
@@ -204,6 +216,16 @@ class WorkloadDiff:
     #: Of one bare step of each side: resident memory and what the kernel did.  None where that pass did not run.
     base_memory: Memory | None = None
     head_memory: Memory | None = None
+
+    @property
+    def culprit(self) -> Delta | None:
+        """The likeliest: of the rows that surely changed the first that changed as the timed step did.
+
+        A row that got faster slows nothing down.  Where the timed step surely did neither, the first of all; None
+        where no row surely changed, or none that way.
+        """
+        sign = {"slower": 1, "faster": -1}.get(self.wall.claim, 0)
+        return next((row for row in self.operators[: self.culprits] if row.delta_ns * sign >= 0), None)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from perfsuite.analyse.diff.deltas import MATERIAL
 from perfsuite.analyse.diff.model import Ledgers, Wall
+from perfsuite.analyse.kernel import kernel_ns
 from perfsuite.records import Memory
+from perfsuite.units import counted, format_grouped, format_ns, format_share
 
-#: Kernel time that is this much of base's step is worth a word.
+#: A change of the kernel's part of the step (:func:`kernel_ns`) that is this much of base's is worth a word.
 KERNEL = 0.02
 #: By which the profiled steps may lie outside the timed interval: the profiler costs some per cent of a step.
 _PROFILER = 0.05
@@ -20,7 +22,7 @@ def reading_notes(wall: Wall, ledger: Ledgers | None, base: Memory | None, head:
     if ledger is not None:
         notes += _disagreement(wall, ledger)
     if base is not None and head is not None:
-        notes += _kernel(wall, base, head)
+        notes += _kernel(base, head)
     return tuple(notes)
 
 
@@ -37,29 +39,23 @@ def _disagreement(wall: Wall, ledger: Ledgers) -> Iterator[str]:
         how = f"which changed by another factor ({profiled:.3f}) than the timed ones ({low:.3f} to {high:.3f})"
     else:
         return
-    yield f"the rows explain the profiled steps ({_ms(ledger.base_ns)} → {_ms(ledger.head_ns)} ms), {how}"
+    yield f"the rows explain the profiled steps ({format_ns(ledger.base_ns)} → {format_ns(ledger.head_ns)}), {how}"
 
 
-def _kernel(wall: Wall, base: Memory, head: Memory) -> Iterator[str]:
-    """The kernel took a material part of base's step more or less."""
-    step = base.wall_ns or wall.base_ns
-    if base.system_ns is None or head.system_ns is None or not step:
+def _kernel(base: Memory, head: Memory) -> Iterator[str]:
+    """The kernel held up a bare step for a material part of base's more or less."""
+    before, after = kernel_ns(base), kernel_ns(head)
+    if before is None or after is None or not base.wall_ns:
         return
-    change = head.system_ns - base.system_ns
-    if abs(change) < KERNEL * step:
+    change = after - before
+    if abs(change) < KERNEL * base.wall_ns:
         return
     faults = None if None in (base.page_faults, head.page_faults) else (base.page_faults or 0, head.page_faults or 0)
     # System time that goes up while faults go down is something else than faults.
     by_faults = faults is not None and (faults[1] - faults[0]) * change > 0
     what = "page faults, not operators" if by_faults else "the kernel, not operators"
-    counted = "" if faults is None else f" for {faults[0]} → {faults[1]} page faults"
+    told = "" if faults is None else f" for {format_grouped(faults[0])} → {counted(faults[1], 'page fault')}"
     yield (
-        f"{what}: {_ms(base.system_ns)} → {_ms(head.system_ns)} ms in the kernel{counted}, CPU time of all threads in "
-        f"one bare step, a change by {abs(change) / step * 100:.1f} % of base's step; the rows of whatever was "
-        "interrupted hold it"
+        f"{what}: of one bare step the kernel took about {format_ns(before)} → {format_ns(after)}{told}, a change by "
+        f"{format_share(abs(change) / base.wall_ns)} of base's; the rows of whatever was interrupted hold it"
     )
-
-
-def _ms(ns: float) -> str:
-    """Milliseconds with three significant digits."""
-    return f"{ns / 1e6:.3g}"

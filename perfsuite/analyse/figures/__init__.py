@@ -10,6 +10,7 @@ from perfsuite.analyse.figures.model import (
     FigureRecord,
     HotspotBar,
     Hotspots,
+    LeftOut,
     MemoryFigure,
     PhaseBar,
     PhaseTimes,
@@ -24,30 +25,38 @@ from perfsuite.analyse.figures.model import (
 )
 from perfsuite.analyse.figures.phases import phase_times
 from perfsuite.analyse.figures.roof import roofline_figure
+from perfsuite.analyse.figures.rows import CurvePoint, Round, Rows, curve_rows, dot_rows, round_rows
 from perfsuite.analyse.figures.samples import samples
 from perfsuite.analyse.figures.waterfall import waterfall
 
 __all__ = [
+    "CurvePoint",
     "Donut",
     "FigureRecord",
     "HotspotBar",
     "Hotspots",
+    "LeftOut",
     "MemoryFigure",
     "PhaseBar",
     "PhaseTimes",
     "Roof",
     "RooflineDot",
     "RooflineFigure",
+    "Round",
+    "Rows",
     "SamplesFigure",
     "Series",
     "Waterfall",
     "WaterfallStep",
     "Wedge",
+    "curve_rows",
     "donut",
+    "dot_rows",
     "hotspots",
     "memory",
     "phase_times",
     "roofline_figure",
+    "round_rows",
     "samples",
     "waterfall",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from perfsuite.records import Profile
-from perfsuite.stats import welch_interval
+from perfsuite.units import counted, format_share
 
 
 def subtitle(profile: Profile, *more: str) -> str:
@@ -16,15 +16,7 @@ def subtitle(profile: Profile, *more: str) -> str:
 
 def steps(count: int) -> str:
     """``mean of 5 steps``; nothing where it is not known how many."""
-    return "" if not count else "1 step" if count == 1 else f"mean of {count} steps"
-
-
-def mean_interval(values: tuple[float, ...]) -> tuple[float, float] | None:
-    """Student's 95 % interval for the mean of ``values``; None of fewer than two.
-
-    It is Welch's for the difference to a side that is 0 without any variance, which adds neither error nor freedom.
-    """
-    return welch_interval((0.0, 0.0), values) if len(values) > 1 else None
+    return "" if not count else f"{'' if count == 1 else 'mean of '}{counted(count, 'step')}"
 
 
 def slower_by(profile: Profile, which: str) -> Iterator[str]:
@@ -32,7 +24,7 @@ def slower_by(profile: Profile, which: str) -> Iterator[str]:
     overhead = profile.overhead.get(which)
     if overhead is not None:
         direction = "longer" if overhead >= 0 else "less"
-        yield f"A step of this pass took {abs(overhead):.1%} {direction} than a timed one."
+        yield f"A step of this pass took {format_share(abs(overhead))} {direction} than a timed one."
 
 
 def contended(profile: Profile) -> Iterator[str]:

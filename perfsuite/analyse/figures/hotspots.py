@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import math
 
-from perfsuite.analyse.figures.common import contended, mean_interval, not_recorded, phase_order, slower_by, subtitle
-from perfsuite.analyse.figures.common import steps as counted
+from perfsuite.analyse.figures.common import contended, not_recorded, phase_order, slower_by, subtitle
+from perfsuite.analyse.figures.common import steps as steps_of
 from perfsuite.analyse.figures.model import HotspotBar, Hotspots
 from perfsuite.analyse.tables import recorded, top_operators
-from perfsuite.records import Operator, Profile
+from perfsuite.records import Profile
+from perfsuite.stats import mean_interval
 
 
 def hotspots(profile: Profile, top: int = 15) -> Hotspots:
     """The ``top`` operator rows by self time, and the sum of the rest."""
-    title, about = "Hotspots: operators by self time", subtitle(profile, counted(profile.steps))
+    title, about = "Hotspots: operators by self time", subtitle(profile, steps_of(profile.steps))
     if not recorded(profile, "operators"):
         return Hotspots(title=title, subtitle=about, missing=not_recorded("Operators were", "operator"))
     total = math.fsum(row.self_ns for row in profile.operators)
     if total <= 0:
         why = "No operator took any time." if profile.operators else "The step ran no operator."
         return Hotspots(title=title, subtitle=about, missing=why)
-    # As tables rank them; the sort is stable, so the two go together.
     rows = top_operators(profile)
-    operators = sorted(profile.operators, key=lambda row: -row.self_ns)
     bars = tuple(
         HotspotBar(
             row.name, row.phase, row.module, row.shapes, row.count, row.self_ns, row.share,
-            _interval(operator), row.primitives_ns, row.implementations,
+            mean_interval(profile.operators[row.row].self_ns_samples), row.primitives_ns, row.implementations,
         )
-        for row, operator in zip(rows[:top], operators, strict=False)
+        for row in rows[:top]
     )  # fmt: skip
     rest = rows[len(bars) :]
     shares = [row.share for row in rest if row.share is not None]
@@ -45,14 +44,12 @@ def hotspots(profile: Profile, top: int = 15) -> Hotspots:
     )
 
 
-def _interval(operator: Operator) -> tuple[float, float] | None:
-    return mean_interval(operator.self_ns_samples)
-
-
 def _notes(profile: Profile, bars: tuple[HotspotBar, ...]) -> tuple[str, ...]:
     found = ["Self time: without the operators that it calls; a row is an operator in a phase, a module, on shapes."]
     if any(bar.interval is not None for bar in bars):
         found.append(f"Whiskers: 95% interval for the mean of the {profile.steps} profiled steps (Student).")
+    if any(bar.interval is not None and bar.interval[0] < 0 for bar in bars):
+        found.append("A whisker with an arrow reaches below 0: the steps scatter too much for an interval this simple.")
     if not recorded(profile, "primitives"):
         found.append("The primitive pass did not run: what of a bar is inside oneDNN is not known.")
     elif any(bar.primitives_ns for bar in bars):

@@ -15,7 +15,7 @@ def memory(profile: Profile) -> MemoryFigure:
     start = resident.start_rss_bytes if resident is not None else None
     peak = resident.peak_rss_bytes if resident is not None else None
     highest = allocation_peak(profile)
-    if curve is None or highest is None:
+    if curve is None or highest is None or not any(curve.live_bytes):
         return MemoryFigure(
             title=title, subtitle=subtitle(profile), missing=_missing(profile, curve),
             start_rss_bytes=start, peak_rss_bytes=peak,
@@ -24,8 +24,9 @@ def memory(profile: Profile) -> MemoryFigure:
         title=title,
         subtitle=subtitle(profile, "1 step"),
         notes=_notes(profile, curve),
-        times_ns=curve.times_ns,
-        live_bytes=curve.live_bytes,
+        # A file that another program wrote may have more of one than of the other.
+        times_ns=curve.times_ns[: len(curve.live_bytes)],
+        live_bytes=curve.live_bytes[: len(curve.times_ns)],
         wall_ns=curve.wall_ns,
         phases=curve.phases,
         peak_bytes=highest.bytes,
@@ -38,7 +39,8 @@ def memory(profile: Profile) -> MemoryFigure:
 
 def _missing(profile: Profile, curve: AllocationCurve | None) -> str:
     if curve is not None:
-        return "The step asked PyTorch's CPU allocator for nothing."
+        # A flat line would say the same with less.
+        return "At no time did the step hold more or less of PyTorch's CPU allocator than when it began."
     if "memory" in profile.passes:
         return "This run has no allocation curve: record it again with this version of perfsuite."
     return not_recorded("Memory was", "memory")

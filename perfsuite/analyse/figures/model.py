@@ -7,6 +7,7 @@ Each has a title, a subtitle that says of which workload, the notes that say how
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 from perfsuite.analyse.diff.model import Cause
 from perfsuite.records import PhaseSpan, Shape
@@ -73,7 +74,7 @@ class HotspotBar:
     self_ns: float
     #: Of the profiled step; None without a ledger.
     share: float | None
-    #: 95 %, for the mean of the profiled steps; None of fewer than two.
+    #: 95 %, for the mean of the profiled steps; None of fewer than two.  Of steps that scatter it may begin below 0.
     interval: tuple[float, float] | None
     #: oneDNN's own time, from the primitive pass; None where that did not run.
     primitives_ns: float | None
@@ -131,6 +132,13 @@ class Roof:
     rate: float
     #: Whether a point that is shown is held against it.
     used: bool
+    #: By conversion, because the processor or the library has nothing faster: no limit of the hardware.
+    emulated: bool = False
+
+    @property
+    def drawn(self) -> bool:
+        """The peak of a data type that nothing here computes in would be a line that bounds nothing."""
+        return self.kind == "bandwidth" or self.used
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,21 @@ class RooflineDot:
     ceiling: float | None
     share: float | None
     bound: str | None
+    #: The data type or the level whose roof the ceiling is.
+    roof: str | None = None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Operator rows that have no dot, and why."""
+
+    why: str
+    rows: int
+    self_ns: float
+    #: Of the self time of all operators; None where there is none.
+    share: float | None
+    #: The names with the most of this self time, most first, with their share of that of all operators.
+    mostly: tuple[tuple[str, float | None], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +187,9 @@ class RooflineFigure(FigureRecord):
     phases: tuple[str | None, ...] = ()
     #: Of the self time of all operators, that of the rows shown; None where there is none.
     shown_share: float | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    #: Others were using the machine while its ceilings were measured, so they may be too low.
+    contended: bool = False
 
 
 # --- waterfall --------------------------------------------------------------------------------------
@@ -198,6 +224,16 @@ class Waterfall(FigureRecord):
     steps: tuple[WaterfallStep, ...] = ()
     end_name: str = "head"
     end_ns: float = 0.0
+
+    @property
+    def levels_ns(self) -> tuple[float, ...]:
+        """Where each step begins; the last is where the last one ends."""
+        return tuple(accumulate((step.delta_ns for step in self.steps), initial=self.start_ns))
+
+    @property
+    def shares(self) -> tuple[float | None, ...]:
+        """Each step as a share of the start; None where that is 0."""
+        return tuple(step.delta_ns / self.start_ns if self.start_ns else None for step in self.steps)
 
 
 # --- samples ----------------------------------------------------------------------------------------

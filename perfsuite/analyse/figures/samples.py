@@ -8,9 +8,10 @@ from perfsuite.analyse.figures.common import contended, subtitle
 from perfsuite.analyse.figures.model import SamplesFigure, Series
 from perfsuite.analyse.tables import headline
 from perfsuite.records import Profile
+from perfsuite.units import counted
 
 #: More rounds than this are drawn by the extremes of as many stretches, half of it.
-_DRAWN = 1000
+_DRAWN = 300
 
 
 def samples(profile: Profile, base: Profile | None = None) -> SamplesFigure:
@@ -69,7 +70,7 @@ def _notes(sides: list[tuple[str, Profile]], series: tuple[Series, ...]) -> tupl
     for one in series:
         if one.iterations > 1:
             of = "" if one.name == "run" else f" of {one.name}"
-            found.append(f"A round{of} is {one.iterations} steps; shown is the time of one.")
+            found.append(f"A round{of} is {counted(one.iterations, 'step')}; shown is the time of one.")
     if len(series) == 2:
         found.append(
             "The two sides are two processes at two times, not pairs: rounds of the same number have nothing in "

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from perfsuite.analyse.diff.deltas import MATERIAL
 from perfsuite.analyse.diff.model import Delta, WorkloadDiff
 from perfsuite.analyse.figures.common import steps as steps_of
 from perfsuite.analyse.figures.common import subtitle
 from perfsuite.analyse.figures.model import Waterfall, WaterfallStep
 from perfsuite.records import Profile
+from perfsuite.units import counted, format_share
 
 #: Rows that miss the difference of the walls by less than this share of the larger wall miss it by rounding.
 _ROUNDING = 1e-9
@@ -68,11 +70,11 @@ def _unattributed(row: Delta, sure: bool) -> WaterfallStep:
 
 def _rest(rows: Sequence[Delta]) -> Iterator[WaterfallStep]:
     """What is left of the operators, and of Python's ranges."""
-    for kind, one, many in (("operator", "row", "rows"), ("python", "Python range", "Python ranges")):
+    for kind, one in (("operator", "other row"), ("python", "other Python range")):
         deltas = [row.delta_ns for row in rows if row.kind == kind]
         if deltas:
-            name = f"{len(deltas)} other {one if len(deltas) == 1 else many}"
-            yield WaterfallStep(name, math.fsum(deltas), "rest" if kind == "operator" else "python")
+            shown_as = "rest" if kind == "operator" else "python"
+            yield WaterfallStep(counted(len(deltas), one), math.fsum(deltas), shown_as)
 
 
 def _notes(diff: WorkloadDiff, steps: Sequence[WaterfallStep]) -> Iterator[str]:
@@ -82,5 +84,6 @@ def _notes(diff: WorkloadDiff, steps: Sequence[WaterfallStep]) -> Iterator[str]:
     else:
         yield "No intervals: a side has fewer than two profiled steps."
     if not diff.culprits:
-        yield "No row changed by more than 0.1% of the step beyond its interval."
-    yield from diff.notes
+        yield f"No row changed by more than {format_share(MATERIAL)} of the step beyond its interval."
+    # Notes of a comparison are parts of a list there, and sentences here.
+    yield from (f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in diff.notes)

@@ -10,10 +10,11 @@ from matplotlib.patches import Rectangle
 
 from perfsuite.analyse.figures import HotspotBar, Hotspots, PhaseBar, PhaseTimes
 from perfsuite.present.cells import clean, format_count, format_ns, format_shapes, format_share
-from perfsuite.present.plots.layout import plain, sentence, sheet, unit_for
-from perfsuite.present.plots.rows import AXIS, ROW, bar, figures, label, named, torn, whisker
+from perfsuite.present.plots.layout import inner_width, plain, sentence, sheet, unit_for
+from perfsuite.present.plots.rows import AXIS, bar, figures, height_of, label, named, torn, whisker
 from perfsuite.present.plots.style import COMPACT, OTHER, PAPER, SERIES, SMALL, WIDE, styled
 from perfsuite.present.plots.words import fit_left, fit_right, width_of, write
+from perfsuite.units import counted
 
 _LEGEND, _FIGURES = 16.0, 82.0
 #: A bar longer than so many of the longest shown row is cut, or the rest would flatten all others.
@@ -35,9 +36,11 @@ def hotspots(record: Hotspots, *, width: float = WIDE, words: bool = True) -> Fi
     if record.missing is not None:
         return sentence(record, width, words)
     rows = len(record.bars) + bool(record.rest_rows)
-    drawn = sheet(record, width, rows * ROW + AXIS + _LEGEND, words)
-    labels, right = drawn.width * 0.42, _room(width)
-    axes = drawn.axes(labels, AXIS, drawn.width - labels - right, rows * ROW)
+    labels, right = inner_width(width) * 0.42, _room(width)
+    texts = [(*named(one.name, one.shapes, labels - 8), _place(one, labels - 8)) for one in record.bars]
+    high = rows * height_of(texts)
+    drawn = sheet(record, width, high + AXIS + _LEGEND, words)
+    axes = drawn.axes(labels, AXIS, drawn.width - labels - right, high)
     longest = max(max(bar.self_ns, bar.interval[1] if bar.interval else 0.0) for bar in record.bars)
     unit, size = unit_for(longest)
     limit = longest * _CUT if record.rest_ns > longest * _CUT else max(longest, record.rest_ns) * 1.02
@@ -45,9 +48,9 @@ def hotspots(record: Hotspots, *, width: float = WIDE, words: bool = True) -> Fi
     axes.set_xlabel(f"self time per step ({unit})")
     plain(axes, "x", 5 if width > COMPACT else 3)
     colors = phase_colors(record.phases)
-    for index, one in enumerate(record.bars):
+    for index, (one, lines) in enumerate(zip(record.bars, texts, strict=True)):
         _hotspot(axes, one, index, size, colors[one.phase])
-        label(axes, index, named(one.name, one.shapes, labels - 8), _second(one, labels - 8))
+        label(axes, index, *lines)
         figures(axes, index, _amount(one.self_ns, one.share, width))
     if record.rest_rows:
         _rest(axes, record, len(record.bars), size, limit, width)
@@ -61,7 +64,7 @@ def hotspots_tips(record: Hotspots) -> dict[str, str]:
     if record.rest_rows:
         share = _of_step(record.rest_share)
         found[f"hotspots-{len(record.bars)}"] = (
-            f"{record.rest_rows} other rows: {format_ns(record.rest_ns, 4)} self time per step{share}"
+            f"{counted(record.rest_rows, 'other row')}: {format_ns(record.rest_ns, 4)} self time per step{share}"
         )
     return found
 
@@ -74,8 +77,12 @@ def _hotspot_tip(bar: HotspotBar) -> str:
     inside = "" if not bar.primitives_ns else f", oneDNN {format_ns(bar.primitives_ns, 4)} in its own pass"
     return clean(
         f"{bar.name} {format_shapes(bar.shapes)[:200]} {where[:200]}: {format_ns(bar.self_ns, 4)} self time per step"
-        f"{interval}{_of_step(bar.share)}, {format_count(bar.count)} calls{inside}"
+        f"{interval}{_of_step(bar.share)}, {_calls(bar.count)}{inside}"
     )
+
+
+def _calls(count: float) -> str:
+    return f"{format_count(count)} call{'' if count == 1 else 's'}"
 
 
 def _of_step(share: float | None) -> str:
@@ -88,10 +95,10 @@ def _hotspot(axes: Axes, one: HotspotBar, row: int, size: float, color: str) -> 
         # From another pass, so it may come out longer than the row itself: inside a bar it ends with it.
         bar(axes, row, 0, min(one.primitives_ns, one.self_ns) / size, "none", hatch="////")
     if one.interval is not None:
-        whisker(axes, row, max(one.interval[0], 0.0) / size, one.interval[1] / size)
+        whisker(axes, row, one.interval[0] / size, one.interval[1] / size, floor=0.0)
 
 
-def _second(bar: HotspotBar, room: float) -> str:
+def _place(bar: HotspotBar, room: float) -> str:
     phase = fit_right(bar.phase or "outside all phases", room / 2, SMALL)
     if not bar.module:
         return phase
@@ -112,25 +119,29 @@ def _rest(axes: Axes, record: Hotspots, row: int, size: float, limit: float, wid
     bar(axes, row, 0, min(record.rest_ns, limit) / size, OTHER, gid=f"hotspots-{row}")
     if cut:
         torn(axes, row, 0.94)
-    rows = "1 other row" if record.rest_rows == 1 else f"{record.rest_rows} other rows"
-    label(axes, row, rows, "bar cut" if cut else "")
+    label(axes, row, counted(record.rest_rows, "other row"), "bar cut" if cut else "")
     figures(axes, row, _amount(record.rest_ns, record.rest_share, width))
 
 
 def _legend(canvas: Axes, record: Hotspots, colors: Mapping[str | None, str], left: float) -> None:
     """A swatch for each phase that occurs, above the bars; as many as there is room for."""
-    y, x, end = canvas.get_ylim()[1] - 8, left, canvas.get_xlim()[1]
+    y, end = canvas.get_ylim()[1] - 8, canvas.get_xlim()[1]
     there = {one.phase for one in record.bars}
     entries = [(colors[phase], "", phase or "outside all phases") for phase in record.phases if phase in there]
     if any(bar.primitives_ns for bar in record.bars):
         entries.append((OTHER, "////", "in oneDNN"))
-    for color, hatch, name in entries:
-        text = fit_right(name, 90, SMALL)
+    wanted = sum(width_of(fit_right(name, 90, SMALL), SMALL) + 21 for _, _, name in entries)
+    if wanted > end:
+        # What is hatched is said nowhere else; a phase is also named beside its bar.
+        entries.sort(key=lambda entry: not entry[1])
+    texts = [fit_right(name, 90, SMALL) for _, _, name in entries]
+    x = left if wanted <= end - left else max(0.0, end - wanted)
+    for (color, hatch, _), text in zip(entries, texts, strict=True):
         if x + 12 + width_of(text, SMALL) > end:
             return
         canvas.add_patch(Rectangle((x, y - 3.5), 8, 7, facecolor=color, edgecolor=PAPER, hatch=hatch, linewidth=0))
         write(canvas, x + 11, y, text, fontsize=SMALL, va="center")
-        x += 11 + width_of(text, SMALL) + 10
+        x += width_of(text, SMALL) + 21
 
 
 # --- phases -----------------------------------------------------------------------------------------

@@ -14,13 +14,11 @@ from perfsuite.analyse.figures import FigureRecord
 from perfsuite.present.cells import clean
 from perfsuite.present.plots.style import SMALL, TEXT, TITLE
 from perfsuite.present.plots.words import fit_right, wrap, write
+from perfsuite.units import TIME_UNITS, Units
 
 POINTS_PER_INCH = 72
 _MARGIN = 6.0
 _LINE = 1.35
-
-TIME_UNITS = (("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9))
-BYTE_UNITS = (("B", 1.0), ("KiB", 2.0**10), ("MiB", 2.0**20), ("GiB", 2.0**30), ("TiB", 2.0**40))
 
 
 @dataclass(frozen=True)
@@ -47,13 +45,18 @@ class Sheet:
         return axes
 
 
+def inner_width(width: float) -> float:
+    """How wide the body of a figure ``width`` inches wide is, in points."""
+    return width * POINTS_PER_INCH - 2 * _MARGIN
+
+
 def sheet(record: FigureRecord, width: float, height: float, words: bool) -> Sheet:
     """A new figure, ``width`` inches wide, with a body ``height`` points high.
 
     Args:
         words: whether to write the title, the subtitle and the notes into it; a page writes its own.
     """
-    inner = width * POINTS_PER_INCH - 2 * _MARGIN
+    inner = inner_width(width)
     notes = [line for note in record.notes for line in wrap(note, inner, SMALL)] if words else []
     footer = len(notes) * SMALL * _LINE + (4 if notes else 0)
     about = wrap(record.subtitle, inner, TEXT)[:2]
@@ -81,7 +84,7 @@ def _head(figure: Figure, title: str, about: Sequence[str], inner: float, total:
 
 def sentence(record: FigureRecord, width: float, words: bool, *more: str) -> Figure:
     """What to show where there is nothing to draw: why, instead of an empty picture."""
-    inner = width * POINTS_PER_INCH - 2 * _MARGIN
+    inner = inner_width(width)
     lines = [line for text in (record.missing or "", *more) for line in wrap(text, inner, TEXT)]
     drawn = sheet(record, width, max(1, len(lines)) * TEXT * _LINE + 8, words)
     canvas = drawn.canvas()
@@ -90,7 +93,7 @@ def sentence(record: FigureRecord, width: float, words: bool, *more: str) -> Fig
     return drawn.figure
 
 
-def unit_for(largest: float, units: Sequence[tuple[str, float]] = TIME_UNITS) -> tuple[str, float]:
+def unit_for(largest: float, units: Units = TIME_UNITS) -> tuple[str, float]:
     """The largest unit of which ``largest`` is at least one, and its size."""
     return next(((name, size) for name, size in reversed(units) if abs(largest) >= size), units[0])
 

@@ -7,9 +7,11 @@ from matplotlib.figure import Figure
 
 from perfsuite.analyse.figures import MemoryFigure
 from perfsuite.present.cells import clean, format_bytes, format_ns
-from perfsuite.present.plots.layout import BYTE_UNITS, POINTS_PER_INCH, Sheet, plain, sentence, sheet, spread, unit_for
+from perfsuite.present.phrases import MINUS
+from perfsuite.present.plots.layout import POINTS_PER_INCH, Sheet, plain, sentence, sheet, spread, unit_for
 from perfsuite.present.plots.style import GRID, INK, SERIES, SMALL, WIDE, styled
 from perfsuite.present.plots.words import fit_right, width_of, wrap, write
+from perfsuite.units import BYTE_UNITS
 
 _HEIGHT, _LEFT, _BOTTOM, _TOP = 190.0, 46.0, 30.0, 30.0
 
@@ -56,12 +58,16 @@ def memory_tips(record: MemoryFigure) -> dict[str, str]:
     if record.peak_bytes is not None and record.peak_ns is not None:
         during = "" if record.peak_phase is None else f", in {clean(record.peak_phase)}"
         when = f"{format_ns(record.peak_ns, 4)} after the step began"
-        peak = f"at most {format_bytes(record.peak_bytes, 4)}, {when}{during}"
+        peak = f"at most {_held(record.peak_bytes, 4)}, {when}{during}"
         found = {"memory-0": peak, "memory-peak": peak}
     for index, span in enumerate(record.phases):
         long = format_ns(span.end_ns - span.start_ns, 4)
         found[f"memory-phase-{index}"] = clean(f"{span.name}: {long}, from {format_ns(span.start_ns, 4)} on")
     return found
+
+
+def _held(count: int, digits: int = 3) -> str:
+    return format_bytes(count, digits).replace("-", MINUS)
 
 
 def _resident(record: MemoryFigure) -> list[str]:
@@ -100,6 +106,6 @@ def _peak(axes: Axes, record: MemoryFigure, size: float, byte_size: float) -> No
     mark.set_gid("memory-peak")
     right = x > sum(axes.get_xlim()) / 2
     axes.annotate(
-        f"peak {format_bytes(record.peak_bytes)}", (x, y), xytext=(-6 if right else 6, 3), textcoords="offset points",
+        f"peak {_held(record.peak_bytes)}", (x, y), xytext=(-6 if right else 6, 3), textcoords="offset points",
         ha="right" if right else "left", va="bottom", parse_math=False,
     )  # fmt: skip

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from perfsuite.errors import PerfsuiteError, UsageError
+from perfsuite.present.kinds import format_of
 from perfsuite.present.plots.style import styled
 
 #: What is left out so that the same figure is the same bytes.
@@ -18,18 +17,6 @@ _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-
-
-def format_of(path: Path) -> str:
-    """``png``, ``svg`` or ``pdf``, by the suffix.
-
-    Raises:
-        UsageError: it is another one, or none.
-    """
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in _METADATA:
-        raise UsageError(f"cannot write a figure to {path}: the name must end in .png, .svg or .pdf")
-    return kind
 
 
 @styled
@@ -45,16 +32,8 @@ def save(figure: Figure, path: Path) -> None:
 
     Raises:
         UsageError: the suffix is none of ``.png``, ``.svg``, ``.pdf``.
-        PerfsuiteError: the file cannot be written.
+        StoreError: the file cannot be written.
     """
-    from perfsuite.store.files import reason, write_atomically
+    from perfsuite.store.files import write_bytes
 
-    data = image(figure, format_of(path))
-    try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(data)  # a device or a pipe, which must not be replaced by a file
-        else:
-            # A link stays one: what it points to is replaced.
-            write_atomically(Path(os.path.realpath(path)), data)
-    except OSError as error:
-        raise PerfsuiteError(f"cannot write {path}: {reason(error)}") from error
+    write_bytes(path, image(figure, format_of(path)))

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from perfsuite.analyse.figures import Roof, RooflineDot, RooflineFigure
+from perfsuite.analyse.roofline import bound_by
 from perfsuite.present.cells import clean, format_ns, format_shapes, format_share, shorten_left, shorten_right
 from perfsuite.present.plots.bars import phase_colors
 from perfsuite.present.plots.layout import sentence, sheet, spread
-from perfsuite.present.plots.style import COMPACT, GRID, INK, MARKERS, OTHER, PAPER, SERIES, SMALL, WIDE, styled
-from perfsuite.present.plots.words import fit_right, write
+from perfsuite.present.plots.style import COMPACT, GRID, INK, MARKERS, OTHER, PAPER, SERIES, SLOWER, SMALL, WIDE, styled
+from perfsuite.present.plots.words import fit_right, wrap, write
+from perfsuite.units import PREFIXES, format_amount
 
 _HEIGHT, _LEFT, _BOTTOM, _LINE = 236.0, 42.0, 30.0, 11.0
+#: The column right of the axes.
+_COLUMN = 128.0
 #: Diameters of dots in points, of which the area says the time; few, so that a drawing can share their shapes.
 _SMALLEST, _LARGEST, _SIZES = 2.5, 13.0, 10
 _BOUNDS = ("compute-bound", "memory-bound", "overhead-bound")
 _DASHES = ("solid", (0, (5, 2)), (0, (3, 1.5, 1, 1.5)), (0, (1, 1.5)))
+_WARNING = "Measured on a busy machine: the roofs may be too low."
+#: What draws the sample of an entry of the legend at (x, y), and its words.
+_Entry = tuple[Callable[[Axes, float, float], object], str]
 
 
 @styled
@@ -29,68 +37,78 @@ def roofline(record: RooflineFigure, *, width: float = WIDE, words: bool = True)
     """Dots of which the area is the time, under peaks (level lines) and bandwidths (slopes), both axes logarithmic."""
     if record.missing is not None:
         return sentence(record, width, words)
-    drawn = sheet(record, width, _HEIGHT, words)
-    legend = 128.0 if width > COMPACT else 104.0
-    axes = drawn.axes(_LEFT, _BOTTOM, drawn.width - _LEFT - legend, _HEIGHT - _BOTTOM - 4)
-    _scales(axes, record)
-    peaks = [roof for roof in record.roofs if roof.kind == "peak"]
-    bandwidths = [roof for roof in record.roofs if roof.kind == "bandwidth"]
+    wide = width > COMPACT
     looks = _looks(record)
-    _roofs(axes, peaks, bandwidths)
+    entries = _entries(record, looks, wide)
+    below = 0.0 if wide else (len(entries) + 1) // 2 * _LINE + 4
+    above = 14.0 if record.contended else 0.0
+    drawn = sheet(record, width, _HEIGHT + below + above, words)
+    right = drawn.width - (_COLUMN if wide else 4)
+    box = _LEFT, _BOTTOM + below, right - _LEFT, _HEIGHT - _BOTTOM - 4
+    axes, canvas = drawn.axes(*box), drawn.canvas()
+    _scales(axes, record, 4 if wide else 8)
+    peaks = _roofs(axes, record)
     _dots(axes, record, looks)
-    canvas = drawn.canvas()
-    left = drawn.width - legend
-    # With peaks, whose labels stand beside their lines, the legend keeps out of their way at the bottom.
-    below = (len(bandwidths) + len(looks) + 1) * _LINE + 8
-    _peak_labels(canvas, axes, peaks, left, below)
-    _legend(canvas, bandwidths, looks, left + 14, below if peaks else drawn.height)
+    if record.contended:
+        _warning(canvas, drawn.height - 8, wide)
+    if wide:
+        # With peaks, whose labels stand beside their lines, the legend keeps out of their way at the bottom.
+        top = len(entries) * _LINE + 8
+        _peak_labels(canvas, axes, peaks, right, top)
+        _legend(canvas, entries, right + 14, top if peaks else _HEIGHT)
+    else:
+        _labels_inside(axes, peaks)
+        half = (len(entries) + 1) // 2
+        _legend(canvas, entries[:half], 0, below, drawn.width / 2)
+        _legend(canvas, entries[half:], drawn.width / 2, below)
     return drawn.figure
 
 
 def roofline_tips(record: RooflineFigure) -> dict[str, str]:
-    """What each dot and each roof is, exactly."""
+    """What each dot and each roof that is drawn is, exactly."""
     found = {f"roofline-{index}": _tip(dot) for index, dot in enumerate(record.dots)}
-    return found | {f"roof-{index}": _roof_name(roof) for index, roof in enumerate(record.roofs)}
+    return found | {f"roof-{index}": _roof_name(roof) for index, roof in enumerate(record.roofs) if roof.drawn}
 
 
 def _tip(dot: RooflineDot) -> str:
     # Short, because a page has each of 300 twice; the table has all of it.
     shapes, module = shorten_right(format_shapes(dot.shapes), 30), shorten_left(dot.module or "", 30)
     where = " ".join(part for part in (shapes, module, dot.phase) if part)
+    unit = _unit(dot.dtype)
     reached = ""
     if dot.share is not None and dot.ceiling is not None:
-        reached = f" ({format_share(dot.share)} of {_rate(dot.ceiling).strip()})"
-    bound = f", {dot.bound}" if dot.bound else ""
+        reached = f" ({format_share(dot.share)} of {format_amount(dot.ceiling, unit)})"
+    bound = bound_by(dot.bound, dot.roof)
     return clean(
-        f"{dot.name} {where}: {format_ns(dot.time_ns, 4)}, {_rate(dot.flop_rate)}FLOP/s{reached}, "
-        f"{dot.intensity:.3g} FLOP/byte{bound}"
+        f"{dot.name} {where}: {format_ns(dot.time_ns, 4)}, {format_amount(dot.flop_rate, unit)}{reached}, "
+        f"{dot.intensity:.3g} FLOP/byte{', ' + bound if bound else ''}"
     )
 
 
-def _rate(rate: float) -> str:
-    """``187 G``: three digits and the prefix of a rate per second."""
-    for prefix, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if rate >= 0.9995 * size:
-            scaled = rate / size
-            decimals = 0 if scaled >= 99.95 else 1 if scaled >= 9.995 else 2
-            return f"{scaled:.{decimals}f} {prefix}"
-    return f"{rate:.3g} "
+def _unit(dtype: str | None) -> str:
+    """What is counted in whole numbers is no floating-point operation."""
+    return "OP/s" if dtype == "int8" else "FLOP/s"
 
 
 def _roof_name(roof: Roof) -> str:
-    return clean(f"{roof.name} {_rate(roof.rate)}{'FLOP/s' if roof.kind == 'peak' else 'B/s'}")
+    unit = _unit(roof.name) if roof.kind == "peak" else "B/s"
+    return clean(f"{roof.name} {format_amount(roof.rate, unit)}{', by conversion' if roof.emulated else ''}")
 
 
-def _scales(axes: Axes, record: RooflineFigure) -> None:
+# --- axes and marks ---------------------------------------------------------------------------------
+
+
+def _scales(axes: Axes, record: RooflineFigure, beyond: float) -> None:
+    """Both axes; the one of intensity ends ``beyond`` times the highest."""
     xs = [dot.intensity for dot in record.dots]
     ys = [dot.flop_rate for dot in record.dots]
-    peaks = [roof.rate for roof in record.roofs if roof.kind == "peak"]
+    peaks = [roof.rate for roof in record.roofs if roof.kind == "peak" and roof.drawn]
     bandwidths = [roof.rate for roof in record.roofs if roof.kind == "bandwidth"]
     if peaks and bandwidths:
         # The ridges at the top: where each bandwidth stops being the lower one.
         xs += [max(peaks) / min(bandwidths), max(peaks) / max(bandwidths)]
     axes.set(xscale="log", yscale="log")
-    axes.set(xlim=(min(xs) / 2.5, max(xs) * 4), ylim=(min((*ys, *peaks)) / 3, max((*ys, *peaks)) * 2.5))
+    axes.set(xlim=(min(xs) / 2.5, max(xs) * beyond), ylim=(min((*ys, *peaks)) / 3, max((*ys, *peaks)) * 2.5))
     axes.set_xlabel("arithmetic intensity (FLOP/byte)")
     axes.set_ylabel("FLOP/s")
     for axis, rate in ((axes.xaxis, False), (axes.yaxis, True)):
@@ -105,8 +123,9 @@ def _tick(value: float, _: int | None = None) -> str:
 
 
 def _tick_of_rate(value: float, _: int | None = None) -> str:
-    number, prefix = _rate(value).split(" ")
-    return f"{float(number):g} {prefix}".strip()
+    # Of decades there are no digits to round.
+    prefix, size = next(((name, size) for name, size in reversed(PREFIXES) if value >= 0.9995 * size), PREFIXES[0])
+    return f"{value / size:g} {prefix}".strip()
 
 
 def _looks(record: RooflineFigure) -> Mapping[str | None, tuple[str, str]]:
@@ -138,21 +157,41 @@ def _dots(axes: Axes, record: RooflineFigure, looks: Mapping[str | None, tuple[s
         line.set_gid(f"roofline-{index}")
 
 
-def _roofs(axes: Axes, peaks: Sequence[Roof], bandwidths: Sequence[Roof]) -> None:
+def _roofs(axes: Axes, record: RooflineFigure) -> list[Roof]:
+    """The lines; the peaks among them are returned."""
     left, right = axes.get_xlim()
+    drawn = [(index, roof) for index, roof in enumerate(record.roofs) if roof.drawn]
+    peaks = [roof for _, roof in drawn if roof.kind == "peak"]
     top = max((roof.rate for roof in peaks), default=axes.get_ylim()[1])
-    fastest = max((roof.rate for roof in bandwidths), default=None)
-    for index, roof in enumerate(peaks):
-        start = left if fastest is None else max(left, roof.rate / fastest)
-        width = 1.2 if roof.used else 0.6
-        (line,) = axes.plot([start, right], [roof.rate] * 2, color=INK, linewidth=width, zorder=2)
+    fastest = max((roof.rate for _, roof in drawn if roof.kind == "bandwidth"), default=None)
+    dashes = _dashes(record)
+    for index, roof in drawn:
+        style: dict[str, Any] = {"color": INK, "linewidth": 0.9, "linestyle": dashes.get(roof.name), "zorder": 2}
+        if roof.kind == "peak":
+            # What is computed by conversion has a rate, but the hardware has no such limit.
+            dash: Any = _DASHES[3] if roof.emulated else "solid"
+            style |= {"linewidth": 0.7 if roof.emulated else 1.2, "linestyle": dash}
+            start = left if fastest is None else max(left, roof.rate / fastest)
+            (line,) = axes.plot([start, right], [roof.rate] * 2, **style)
+        else:
+            (line,) = axes.plot([left, top / roof.rate], [left * roof.rate, top], **style)
         line.set_gid(f"roof-{index}")
-    for index, roof in enumerate(bandwidths, len(peaks)):
-        dash: Any = _DASHES[(len(bandwidths) - 1 - index + len(peaks)) % len(_DASHES)]
-        (line,) = axes.plot(
-            [left, top / roof.rate], [left * roof.rate, top], color=INK, linewidth=0.9, linestyle=dash, zorder=2
-        )
-        line.set_gid(f"roof-{index}")
+    return peaks
+
+
+def _dashes(record: RooflineFigure) -> Mapping[str, Any]:
+    """Of each level, the farthest solid."""
+    levels = [roof.name for roof in record.roofs if roof.kind == "bandwidth"]
+    return {name: _DASHES[at % len(_DASHES)] for at, name in enumerate(reversed(levels))}
+
+
+# --- words ------------------------------------------------------------------------------------------
+
+
+def _warning(canvas: Axes, y: float, wide: bool) -> None:
+    canvas.add_patch(Rectangle((0, y - 4), 4, 9, facecolor=SLOWER, linewidth=0))
+    text = _WARNING if wide else wrap(_WARNING.partition(":")[0] + ": roofs too low?", canvas.get_xlim()[1], SMALL)[0]
+    write(canvas, 8, y, text, fontsize=SMALL, fontweight="bold", va="center")
 
 
 def _peak_labels(canvas: Axes, axes: Axes, peaks: Sequence[Roof], left: float, below: float) -> None:
@@ -165,31 +204,46 @@ def _peak_labels(canvas: Axes, axes: Axes, peaks: Sequence[Roof], left: float, b
     room = canvas.get_xlim()[1] - left - 14
     for roof, line, y in zip(peaks, lines, places, strict=True):
         canvas.plot([left + 1, left + 12], [line, y], color=GRID, linewidth=0.6)
-        weight = "bold" if roof.used else "normal"
-        write(canvas, left + 14, y, fit_right(_roof_name(roof), room, SMALL, weight), fontsize=SMALL, va="center",
-              fontweight=weight)  # fmt: skip
+        name = fit_right(_roof_name(roof), room, SMALL, "bold")
+        write(canvas, left + 14, y, name, fontsize=SMALL, va="center", fontweight="bold")
 
 
-def _legend(
-    canvas: Axes,
-    bandwidths: Sequence[Roof],
-    looks: Mapping[str | None, tuple[str, str]],
-    left: float,
-    top: float,
-) -> None:
-    """Which line is which level, and which mark which bound; from ``top`` down."""
-    room = canvas.get_xlim()[1] - left - 24
-    y = top - 6
-    for at, roof in enumerate(bandwidths):
-        dash: Any = _DASHES[(len(bandwidths) - 1 - at) % len(_DASHES)]
-        canvas.plot([left, left + 20], [y, y], color=INK, linewidth=0.9, linestyle=dash)
-        write(canvas, left + 24, y, fit_right(_roof_name(roof), room, SMALL), fontsize=SMALL, va="center")
-        y -= _LINE
-    y -= 4 if bandwidths else 0
-    for name, (color, marker) in looks.items():
-        canvas.plot([left + 10], [y], linestyle="none", marker=marker, markersize=5, markerfacecolor=color,
-                    markeredgecolor=PAPER, markeredgewidth=0.5)  # fmt: skip
-        text = name or ("bound not known" if bandwidths else "outside all phases")
+def _labels_inside(axes: Axes, peaks: Sequence[Roof]) -> None:
+    """Each peak's name on its line, right of all dots; the legend says its rate."""
+    for roof in peaks:
+        axes.annotate(
+            fit_right(roof.name, 40, SMALL), (1, roof.rate), xycoords=("axes fraction", "data"), xytext=(0, 2),
+            textcoords="offset points", ha="right", va="bottom", fontsize=SMALL, parse_math=False,
+        )  # fmt: skip
+
+
+def _entries(record: RooflineFigure, looks: Mapping[str | None, tuple[str, str]], wide: bool) -> list[_Entry]:
+    """Which line is which level, which mark which bound, and what the area is; peaks where no label has their rate."""
+    dashes = _dashes(record)
+
+    def line(dash: Any) -> Callable[[Axes, float, float], object]:
+        return lambda canvas, x, y: canvas.plot([x, x + 20], [y, y], color=INK, linewidth=0.9, linestyle=dash)
+
+    def mark(color: str, marker: str) -> Callable[[Axes, float, float], object]:
+        return lambda canvas, x, y: canvas.plot(
+            [x + 10], [y], linestyle="none", marker=marker, markersize=5, markerfacecolor=color,
+            markeredgecolor=PAPER, markeredgewidth=0.5,
+        )  # fmt: skip
+
+    found: list[_Entry] = []
+    if not wide:
+        peaks = [roof for roof in record.roofs if roof.kind == "peak" and roof.drawn]
+        found += [(line(_DASHES[3] if roof.emulated else "solid"), _roof_name(roof)) for roof in peaks]
+    found += [(line(dashes[roof.name]), _roof_name(roof)) for roof in record.roofs if roof.kind == "bandwidth"]
+    unnamed = "no peak for its data type" if record.roofs else "outside all phases"
+    found += [(mark(color, marker), name or unnamed) for name, (color, marker) in looks.items()]
+    return [*found, (lambda canvas, x, y: None, "area: time per step")]
+
+
+def _legend(canvas: Axes, entries: Sequence[_Entry], left: float, top: float, end: float | None = None) -> None:
+    """The entries from ``top`` down, up to ``end``."""
+    room = (end or canvas.get_xlim()[1]) - left - 24
+    for at, (sample, text) in enumerate(entries):
+        y = top - 6 - at * _LINE
+        sample(canvas, left, y)
         write(canvas, left + 24, y, fit_right(text, room, SMALL), fontsize=SMALL, va="center")
-        y -= _LINE
-    write(canvas, left + 5, y, "area: time per step", fontsize=SMALL, va="center")

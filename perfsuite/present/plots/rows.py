@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.markers import CARETLEFT
 from matplotlib.patches import Rectangle
 
 from perfsuite.present.cells import ELLIPSIS, format_shapes
@@ -31,9 +33,14 @@ def bar(axes: Axes, row: float, start: float, length: float, color: str, *, gid:
     axes.add_patch(patch)
 
 
-def whisker(axes: Axes, row: float, low: float, high: float) -> None:
-    """An interval in a row."""
-    axes.plot([low, high], [row, row], color=INK, linewidth=0.8, marker="|", markersize=4, markeredgewidth=0.8)
+def whisker(axes: Axes, row: float, low: float, high: float, *, floor: float | None = None) -> None:
+    """An interval in a row; where it goes on below ``floor`` it ends there with an arrow."""
+    below = floor is not None and low < floor
+    shown = floor if floor is not None and below else low
+    style: dict[str, Any] = {"color": INK, "markeredgewidth": 0.8, "clip_on": False}
+    axes.plot([shown, high], [row, row], linewidth=0.8, **style)
+    axes.plot([shown], [row], marker=CARETLEFT if below else "|", markersize=4, **style)
+    axes.plot([high], [row], marker="|", markersize=4, **style)
 
 
 def torn(axes: Axes, row: float, at: float) -> None:
@@ -44,15 +51,20 @@ def torn(axes: Axes, row: float, at: float) -> None:
         axes.plot([low + part * (high - low) for part in x], [row + 0.42, row - 0.42], color=PAPER, linewidth=1.6)
 
 
-def label(axes: Axes, row: float, first: str, second: str = "", *, bold: bool = False) -> None:
-    """One or two lines that end at the axis; both cleaned and cut already."""
-    weight = "bold" if bold else "normal"
-    style = {"ha": "right", **_PLACE}
-    if not second:
-        axes.annotate(first, (0, row), xytext=(-5, 0), va="center", fontsize=TEXT, fontweight=weight, **style)
-        return
-    axes.annotate(first, (0, row), xytext=(-5, 0.5), va="bottom", fontsize=TEXT, fontweight=weight, **style)
-    axes.annotate(second, (0, row), xytext=(-5, -0.5), va="top", fontsize=SMALL, **style)
+def label(axes: Axes, row: float, first: str, *more: str, bold: bool = False) -> None:
+    """Lines that end at the axis, the first in full size; all cleaned and cut already."""
+    lines = [(first, TEXT, "bold" if bold else "normal"), *((text, SMALL, "normal") for text in more if text)]
+    heights = [size * 1.22 for _, size, _ in lines]
+    y = sum(heights) / 2
+    for (text, size, weight), height in zip(lines, heights, strict=True):
+        axes.annotate(text, (0, row), xytext=(-5, y - height / 2), va="center", ha="right", fontsize=size,
+                      fontweight=weight, **_PLACE)  # fmt: skip
+        y -= height
+
+
+def height_of(labels: Sequence[Sequence[str]]) -> float:
+    """How high a row must be for all of these labels."""
+    return ROW + 8.5 * max(0, max((sum(map(bool, lines)) for lines in labels), default=0) - 2)
 
 
 def figures(axes: Axes, row: float, text: str) -> None:
@@ -60,11 +72,13 @@ def figures(axes: Axes, row: float, text: str) -> None:
     axes.annotate(text, (1, row), xytext=(5, 0), va="center", fontsize=TEXT, **_PLACE)
 
 
-def named(name: str, shapes: Shape, room: float) -> str:
-    """An operator's name, without its namespace where that does not fit, and as much of its shapes as then does."""
+def named(name: str, shapes: Shape, room: float) -> tuple[str, str]:
+    """An operator's name, without its namespace where that does not fit, and its shapes: behind it, or if there is no
+    room, in a line of their own."""
     text = fit_left(name, room)
     if text.startswith(ELLIPSIS):
         text = fit_left(name.rpartition("::")[2], room)
-    left = room - width_of(f"{text} ")
-    sizes = format_shapes(shapes)
-    return f"{text} {fit_right(sizes, left)}" if sizes and left > 20 else text
+    sizes = fit_right(format_shapes(shapes), room, SMALL)
+    if not sizes or width_of(f"{text} {sizes}") > room:
+        return text, sizes
+    return f"{text} {sizes}", ""

@@ -11,7 +11,9 @@ from perfsuite.present.plots.layout import Sheet, plain, sentence, sheet, unit_f
 from perfsuite.present.plots.style import COMPACT, MARKERS, SERIES, WIDE, styled
 from perfsuite.present.plots.words import write
 
-_HEIGHT, _LEFT, _BOTTOM, _TOP, _GAP = 168.0, 44.0, 30.0, 12.0, 12.0
+_HEIGHT, _LEFT, _BOTTOM, _TOP, _GAP = 168.0, 52.0, 30.0, 12.0, 12.0
+#: So few rounds have room for marks that are easily seen.
+_FEW = 30
 
 
 @styled
@@ -26,12 +28,14 @@ def samples(record: SamplesFigure, *, width: float = WIDE, words: bool = True) -
     low = min(min(one.values_ns) for one in record.series)
     high = max(max(one.values_ns) for one in record.series)
     margin = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
+    bottom = max(low - margin, 0.0) if low >= 0 else low - margin
     for panel in panels:
-        panel.set_ylim((low - margin) / size, (high + margin) / size)
+        panel.set_ylim(bottom / size, (high + margin) / size)
         plain(panel, "y")
     for panel in panels[1:]:
         panel.tick_params(labelleft=False)
-    panels[0].set_ylabel(f"time of one step ({unit})")
+    begins = f"\naxis from {format_ns(bottom)} on" if bottom > 0 else ""
+    panels[0].set_ylabel(f"time of one step ({unit}){begins}")
     for index, one in enumerate(record.series):
         _rounds(panels[index], one, index, size, wide)
         _share(panels[-1], one, index, size)
@@ -87,7 +91,8 @@ def _rounds(panel: Axes, one: Series, index: int, size: float, wide: bool) -> No
     middle.set_gid(f"samples-median-{index}")
     rounds, values = zip(*one.points, strict=True)
     (dots,) = panel.plot(
-        rounds, [value / size for value in values], linestyle="none", marker=MARKERS[index], markersize=2.5,
+        rounds, [value / size for value in values], linestyle="none", marker=MARKERS[index],
+        markersize=4 if len(values) <= _FEW else 2.5,
         markerfacecolor=color, markeredgewidth=0,
     )  # fmt: skip
     dots.set_gid(f"samples-rounds-{index}")

@@ -7,11 +7,9 @@ without colours.
 
 from __future__ import annotations
 
-import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -93,23 +91,6 @@ SETTINGS: Mapping[str, Any] = {
     "pdf.fonttype": 42,
     "path.simplify": False,
 }
-
-
-def load_matplotlib() -> None:
-    """Import matplotlib; a backend in ``MPLBACKEND`` that it does not know is no reason to fail: none is used here."""
-    if "matplotlib" in sys.modules:
-        return
-    wanted = os.environ.pop("MPLBACKEND", None)
-    try:
-        import matplotlib
-
-        if wanted:
-            # As matplotlib's own import does, for whoever uses pyplot later in this process.
-            with suppress(ValueError):
-                matplotlib.rcParams["backend"] = wanted
-    finally:
-        if wanted is not None:
-            os.environ["MPLBACKEND"] = wanted
 
 
 @contextmanager

@@ -28,8 +28,8 @@ def inline_svg(figure: Figure, tips: Mapping[str, str], prefix: str) -> str:
     (:data:`perfsuite.present.plots.style.CSS_NAMES`), so the page's theme colours it.
 
     Args:
-        tips: what each mark is, by the name that the drawing gave it; such a mark can be focused and has the text as
-            its ``<title>`` and its label.
+        tips: what each mark is, by the name that the drawing gave it; such a mark has the text as its ``<title>`` and
+            its label, and can be focused: the first with the tabulator key, the others by a script.
         prefix: put before every id, so that several figures fit in a page.
     """
     root = ET.fromstring(image(figure, "svg"))
@@ -43,10 +43,10 @@ def inline_svg(figure: Figure, tips: Mapping[str, str], prefix: str) -> str:
         element.attrib.update(_attributes(attributes, used, tips, prefix))
     _hoist_styles(root)
     _flatten(root)
-    for element in list(root.iter("g")):
-        name = element.get("id", "").removeprefix(prefix)
-        if name in tips:
-            _mark(element, tips[name])
+    marks = [(element, tips.get(element.get("id", "").removeprefix(prefix))) for element in root.iter("g")]
+    for at, (element, tip) in enumerate((element, tip) for element, tip in marks if tip is not None):
+        # The figure is one stop of the tabulator key: a script moves among its marks.
+        _mark(element, tip, "-1" if at else "0")
     return _dressed(root, figure)
 
 
@@ -57,7 +57,8 @@ def _dressed(root: ET.Element, figure: Figure) -> str:
     view = root.get("viewBox", "")
     root.attrib.clear()
     style = f"{_ROOT_STYLE};width:100%;max-width:{float(wide):g}pt;height:auto"
-    root.attrib.update({"class": "figure", "viewBox": view, "role": "img", "aria-label": label, "style": style})
+    # Of an image a reader of the screen would not look inside.
+    root.attrib.update({"class": "figure", "viewBox": view, "role": "group", "aria-label": label, "style": style})
     title = ET.Element("title")
     title.text = label
     root.insert(0, title)
@@ -168,8 +169,8 @@ def _shortened(value: str) -> str:
     return " ".join(text.split())
 
 
-def _mark(element: ET.Element, tip: str) -> None:
+def _mark(element: ET.Element, tip: str, tabindex: str) -> None:
     title = ET.Element("title")
     title.text = tip
     element.insert(0, title)
-    element.attrib.update({"tabindex": "0", "role": "img", "aria-label": tip})
+    element.attrib.update({"tabindex": tabindex, "role": "img", "aria-label": tip})

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from perfsuite.analyse.figures import Waterfall, WaterfallStep
-from perfsuite.present.cells import clean, format_ns, format_shapes, format_share
-from perfsuite.present.phrases import value
-from perfsuite.present.plots.layout import plain, sentence, sheet, unit_for
-from perfsuite.present.plots.rows import AXIS, BAR, ROW, bar, figures, label, named, torn, whisker
+from perfsuite.present.cells import clean, format_ns, format_shapes
+from perfsuite.present.phrases import signed, signed_share, why
+from perfsuite.present.plots.layout import inner_width, plain, sentence, sheet, unit_for
+from perfsuite.present.plots.rows import AXIS, BAR, bar, figures, height_of, label, named, torn, whisker
 from perfsuite.present.plots.style import COMPACT, FASTER, INK, OTHER, SLOWER, SMALL, WIDE, styled
 from perfsuite.present.plots.words import fit_left, fit_right, width_of
 
@@ -26,12 +25,13 @@ def waterfall(record: Waterfall, *, width: float = WIDE, words: bool = True) -> 
         return sentence(record, width, words)
     rows = len(record.steps) + 2
     labels, right = (0.45, _FIGURES) if width > COMPACT else (0.42, 46.0)
-    levels = list(accumulate((step.delta_ns for step in record.steps), initial=record.start_ns))
+    labels *= inner_width(width)
+    texts = [_words(step, labels - 8) for step in record.steps]
+    levels = record.levels_ns
     low, high = _window(record, levels)
-    bottom = AXIS + (10 if low > 0 else 0)
-    drawn = sheet(record, width, rows * ROW + bottom, words)
-    labels *= drawn.width
-    axes = drawn.axes(labels, bottom, drawn.width - labels - right, rows * ROW)
+    bottom, tall = AXIS + (10 if low > 0 else 0), rows * height_of(texts)
+    drawn = sheet(record, width, tall + bottom, words)
+    axes = drawn.axes(labels, bottom, drawn.width - labels - right, tall)
     unit, size = unit_for(max(abs(low), abs(high)))
     axes.set(xlim=(low / size, high / size), ylim=(rows - 0.5, -0.5), yticks=[])
     axes.set_xlabel(f"profiled step ({unit})" + (f"\naxis from {format_ns(low)} on" if low > 0 else ""))
@@ -43,11 +43,10 @@ def waterfall(record: Waterfall, *, width: float = WIDE, words: bool = True) -> 
             torn(axes, row, 0.02)  # longer than what can be seen of it
         label(axes, row, fit_right(name, labels - 8, weight="bold"), bold=True)
         figures(axes, row, format_ns(ns))
-    for row, step in enumerate(record.steps, 1):
+    for row, (step, share, lines) in enumerate(zip(record.steps, record.shares, texts, strict=True), 1):
         _step(axes, row, step, levels[row - 1], size)
-        label(axes, row, *_words(step, labels - 8))
-        share = step.delta_ns / record.start_ns if record.start_ns else None
-        percent = "" if share is None or width < COMPACT else f"  {format_share(share, '+')}".replace("-", "−")
+        label(axes, row, *lines)
+        percent = "" if share is None or width < COMPACT else f"  {signed_share(share)}"
         figures(axes, row, signed(step.delta_ns) + percent)
     for row, level in enumerate(levels):
         # From where a bar ends to where the next begins.
@@ -65,20 +64,14 @@ def waterfall_tips(record: Waterfall) -> dict[str, str]:
     return found | {f"waterfall-{last}": clean(f"{record.end_name}: {format_ns(record.end_ns, 4)}")}
 
 
-def signed(ns: float, digits: int = 3) -> str:
-    """A change of time with its sign."""
-    return f"+{format_ns(ns, digits)}" if ns > 0 else format_ns(ns, digits).replace("-", "−")
-
-
 def _tip(step: WaterfallStep) -> str:
     where = " ".join(part for part in (format_shapes(step.shapes)[:200], step.module or "", step.phase or "") if part)
     interval = ""
     if step.interval is not None:
         interval = f", 95% interval {signed(step.interval[0], 4)} to {signed(step.interval[1], 4)}"
-    why = _why(step)
-    return clean(
-        f"{step.name}{' ' + where if where else ''}: {signed(step.delta_ns, 4)}{interval}{'; ' + why if why else ''}"
-    )
+    called = f"{step.name} {where}".rstrip()
+    reason = f"; {_why(step)}" if _why(step) else ""
+    return clean(f"{called}: {signed(step.delta_ns, 4)}{interval}{reason}")
 
 
 def _window(record: Waterfall, levels: Sequence[float]) -> tuple[float, float]:
@@ -103,23 +96,18 @@ def _step(axes: Axes, row: int, step: WaterfallStep, level: float, size: float) 
         whisker(axes, row, *((level + end) / size for end in step.interval))
 
 
-def _words(step: WaterfallStep, room: float) -> tuple[str, str]:
+def _words(step: WaterfallStep, room: float) -> tuple[str, str, str]:
     """What it is, and why: the cause first, then as much of the place as there is room for."""
-    first = named(step.name, step.shapes, room) if step.kind == "operator" else fit_right(step.name, room)
-    parts = [
-        part for part in (fit_right(_why(step), room, SMALL), fit_right(step.phase or "", room / 3, SMALL)) if part
-    ]
+    first = named(step.name, step.shapes, room) if step.kind == "operator" else (fit_right(step.name, room), "")
+    reason = fit_right(_why(step), room, SMALL)
+    # Never less than a third, however long the reason.
+    left = max(room / 3, room - width_of(f"{reason} · ", SMALL)) if reason else room
+    parts = [part for part in (reason, fit_right(step.phase or "", left, SMALL)) if part]
     left = room - width_of(" · ".join([*parts, ""]), SMALL)
     if step.module and left > 30:
         parts.append(fit_left(step.module, left, SMALL))
-    return first, fit_right(" · ".join(parts), room, SMALL)
+    return *first, fit_right(" · ".join(parts), room, SMALL)
 
 
 def _why(step: WaterfallStep) -> str:
-    cause = step.cause
-    if cause is None:
-        return step.detail
-    if cause.kind == "time":
-        return "time alone"
-    about = f" of {cause.primitive}" if cause.primitive and cause.kind != "reorder" else ""
-    return f"{cause.kind}{about} {value(cause.base)} → {value(cause.head)}"
+    return step.detail if step.cause is None else why(step.cause)

@@ -5,7 +5,7 @@
     {"workloads": [{"id": "w0", "strings": [...],
       "operators": {"name": [s], "phase": [s], "module": [s], "shapes": [s], "dtypes": [s], "count": [n],
                     "self_ns": [n], "total_ns": [n], "share": [n], "primitives_ns": [n], "flop_rate": [n],
-                    "byte_rate": [n], "bound": [s], "ceiling_share": [n]},      most self time first
+                    "byte_rate": [n], "bound": [s], "unbound": [s], "ceiling_share": [n]},  most self time first
       "primitives": {"operator": [row or -1], "kind": [s], "direction": [s], "implementation": [s], "dtypes": [s],
                      "layouts": [s], "attributes": [s], "algorithm": [s], "problem": [s], "count": [n],
                      "time_ns": [n], "share": [n]},
@@ -23,7 +23,6 @@ from typing import Any
 from markupsafe import Markup
 
 from perfsuite.analyse.report import Report, WorkloadReport
-from perfsuite.analyse.roofline import Point
 from perfsuite.analyse.tables import short_direction
 from perfsuite.present.cells import clean, format_shapes
 from perfsuite.records import Primitive
@@ -41,9 +40,9 @@ class _Strings:
         self._indices: dict[str, int] = {}
         self.texts: list[str] = []
 
-    def index(self, text: str | None) -> int:
-        """Where it is; −1 for none and for an empty one."""
-        if not text:
+    def index(self, text: str | None, *, name: bool = False) -> int:
+        """Where it is; −1 for none and for an empty one, which only as a ``name`` is something else than none."""
+        if text is None or not (text or name):
             return -1
         found = self._indices.get(text)
         if found is None:
@@ -51,8 +50,8 @@ class _Strings:
             self.texts.append(text if text.isprintable() else clean(text))
         return found
 
-    def column(self, texts: Iterable[str | None]) -> Column:
-        return [self.index(text) for text in texts]
+    def column(self, texts: Iterable[str | None], *, name: bool = False) -> Column:
+        return [self.index(text, name=name) for text in texts]
 
 
 def page_data(report: Report) -> dict[str, Any]:
@@ -66,13 +65,6 @@ def as_script(data: dict[str, Any]) -> Markup:
     for char, escape in _UNSAFE.items():
         text = text.replace(char, escape)
     return Markup(text)
-
-
-def bound_of(point: Point) -> str:
-    """``compute-bound``, ``memory-bound L2``, ``overhead-bound``, or nothing."""
-    if point.bound == "memory-bound" and point.level is not None:
-        return f"{point.bound} {point.level}"
-    return point.bound or ""
 
 
 def written_dtypes(dtypes: Iterable[str | None]) -> str:
@@ -95,8 +87,8 @@ def _operators(one: WorkloadReport, strings: _Strings) -> dict[str, Column]:
     rows, points = one.operators, one.points
     return {
         "name": strings.column(row.name for row in rows),
-        "phase": strings.column(row.phase for row in rows),
-        "module": strings.column(row.module for row in rows),
+        "phase": strings.column((row.phase for row in rows), name=True),
+        "module": strings.column((row.module for row in rows), name=True),
         "shapes": strings.column(format_shapes(row.shapes) for row in rows),
         "dtypes": strings.column(written_dtypes(one.profile.operators[row].dtypes) for row in one.rows),
         "count": _numbers((row.count for row in rows), 3),
@@ -106,7 +98,8 @@ def _operators(one: WorkloadReport, strings: _Strings) -> dict[str, Column]:
         "primitives_ns": _numbers((row.primitives_ns for row in rows), 1),
         "flop_rate": _numbers((point.flop_rate for point in points), 0),
         "byte_rate": _numbers((point.byte_rate for point in points), 0),
-        "bound": strings.column(map(bound_of, points)),
+        "bound": strings.column(point.bound_by for point in points),
+        "unbound": strings.column(point.unbound for point in points),
         "ceiling_share": _numbers((point.share for point in points), 6),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -15,16 +15,17 @@ from perfsuite.analyse.figures import (
     RooflineFigure,
     SamplesFigure,
     Waterfall,
+    curve_rows,
+    dot_rows,
+    round_rows,
 )
 from perfsuite.analyse.report import WorkloadReport
+from perfsuite.analyse.roofline import bound_by
 from perfsuite.present.cells import format_bytes, format_count, format_ns, format_shapes, format_share
 from perfsuite.present.phrases import signed, value
 from perfsuite.present.plots import KINDS, inline_svg, tips
 from perfsuite.present.plots.style import NARROW, WIDE
 from perfsuite.present.roofline import format_rate
-
-#: A table for reading out loud needs no more points of a curve.
-_POINTS = 100
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Table:
     headers: tuple[str, ...]
     texts: int
     rows: tuple[tuple[str, ...], ...]
+    #: Which rows these are, where they are not all of them.
+    caption: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def _phases(record: PhaseTimes) -> Table:
         )
         for bar in record.bars
     )
-    return Table(("Phase", "Median", "95 % interval", "Steps", "Of step"), 1, tuple(rows))
+    return Table(("Phase", "Median", "95% interval", "Steps", "Of the median step"), 1, tuple(rows))
 
 
 def _donut(record: Donut) -> Table:
@@ -105,35 +108,32 @@ def _donut(record: Donut) -> Table:
 
 
 def _roofline(record: RooflineFigure) -> Table:
+    kept = dot_rows(record)
     rows = (
         (
-            _called(dot.name, dot.shapes), dot.module or "", dot.phase or "", dot.bound or "", format_ns(dot.time_ns),
-            f"{dot.intensity:.3g}", format_rate(dot.flop_rate), format_rate(dot.ceiling), format_share(dot.share),
+            _called(dot.name, dot.shapes), dot.module or "", dot.phase or "", dot.dtype or "",
+            bound_by(dot.bound, dot.roof), dot.roof or "", format_ns(dot.time_ns), f"{dot.intensity:.3g}",
+            format_rate(dot.flop_rate), format_rate(dot.ceiling), format_share(dot.share),
         )
-        for dot in record.dots[:_POINTS]
+        for dot in kept.rows
     )  # fmt: skip
-    headers = ("Operator", "Module", "Phase", "Bound", "Time", "FLOP/B", "GFLOP/s", "Ceiling, GFLOP/s", "Of ceiling")
-    return Table(headers, 4, tuple(rows))
+    headers = (
+        "Operator", "Module", "Phase", "Data type", "Bound", "Ceiling of", "Time", "FLOP/B", "GFLOP/s",
+        "Ceiling, GFLOP/s", "Of ceiling",
+    )  # fmt: skip
+    return Table(headers, 6, tuple(rows), kept.said)
 
 
 def _memory(record: MemoryFigure) -> Table:
-    points = list(zip(record.times_ns, record.live_bytes, strict=True))
-    rows = ((format_ns(time), format_bytes(held)) for time, held in _some(points, record.peak_ns))
-    return Table(("Since the step began", "Held"), 0, tuple(rows))
-
-
-def _some(points: Sequence[tuple[int, int]], peak_ns: int | None) -> Iterable[tuple[int, int]]:
-    every = max(1, len(points) // _POINTS)
-    return (point for i, point in enumerate(points) if i % every == 0 or point[0] == peak_ns)
+    kept = curve_rows(record)
+    rows = ((format_ns(point.time_ns), format_bytes(point.live_bytes)) for point in kept.rows)
+    return Table(("Since the step began", "Held"), 0, tuple(rows), kept.said)
 
 
 def _samples(record: SamplesFigure) -> Table:
-    rows = (
-        (one.name, str(number), format_ns(ns, 4))
-        for one in record.series
-        for number, ns in enumerate(one.values_ns[:_POINTS], 1)
-    )
-    return Table(("Side", "Round", "Time of a step"), 1, tuple(rows))
+    kept = round_rows(record)
+    rows = ((one.side, str(one.number), format_ns(one.ns, 4)) for one in kept.rows)
+    return Table(("Side", "Round", "Time of a step"), 1, tuple(rows), kept.said)
 
 
 def _waterfall(record: Waterfall) -> Table:
@@ -149,7 +149,7 @@ def _waterfall(record: Waterfall) -> Table:
     ]  # fmt: skip
     ends = [(record.start_name, "", "", format_ns(record.start_ns), "")]
     last = [(record.end_name, "", "", format_ns(record.end_ns), "")]
-    return Table(("Row", "Module", "What the census saw", "Change", "95 % interval"), 3, (*ends, *rows, *last))
+    return Table(("Row", "Module", "What the census saw", "Change", "95% interval"), 3, (*ends, *rows, *last))
 
 
 def _called(name: str, shapes: Sequence[object]) -> str:

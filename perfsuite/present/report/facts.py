@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from perfsuite.analyse.passes import PassTimes, pass_times
 from perfsuite.present.cells import MISSING, format_bytes, format_ns, format_share
+from perfsuite.present.phrases import MINUS, counted, steps_range
 from perfsuite.records import Environment, Profile
-from perfsuite.stats import median
 
 _NAMES = {
     "cpu_model": "CPU",
@@ -37,7 +38,8 @@ _PASSES = {
     "phases": "the step with its phases timed, no profiler: the phases",
     "operators": "under PyTorch's profiler: operators, modules, Python, the ledger, the roofline, most of the advice",
     "primitives": "with oneDNN's own timing on: primitives, their implementations and layouts",
-    "memory": "one bare step for resident memory and the kernel's part, one under the profiler for allocations",
+    "memory": "one bare step for resident memory and the kernel's part, then steps under the profiler for allocations, "
+    "which are those timed here",
 }
 
 
@@ -47,10 +49,12 @@ class PassFact:
 
     name: str
     what: str
-    #: ``3 steps``, or ``did not run``.
+    #: ``3 steps``, ``10 rounds of 50 steps``, or ``did not run``.
     steps: str
     median: str
-    #: What it added to the timed median.
+    #: From the shortest step to the longest.
+    range: str
+    #: By how much its median differs from the timed one.
     overhead: str
 
 
@@ -76,15 +80,16 @@ def _text(key: str, value: object) -> str:
 
 def pass_facts(profile: Profile) -> Iterator[PassFact]:
     """Every pass, whether it ran or not."""
-    for name, what in _PASSES.items():
-        walls = _walls(profile, name)
-        ran = name in profile.passes or bool(walls)
-        steps = f"{len(walls)} step{'' if len(walls) == 1 else 's'}" if walls else "ran" if ran else "did not run"
-        overhead = format_share(profile.overhead[name], "+") if name in profile.overhead else MISSING
-        yield PassFact(name, what, steps, format_ns(median(walls)) if walls else MISSING, overhead)
+    for one in pass_times(profile):
+        overhead = MISSING if one.overhead is None else format_share(one.overhead, "+").replace("-", MINUS)
+        yield PassFact(
+            one.name, _PASSES[one.name], _clocked(one), format_ns(one.median_ns, 4), steps_range(one), overhead
+        )  # fmt: skip
 
 
-def _walls(profile: Profile, name: str) -> tuple[float, ...]:
-    if name == "timing":
-        return profile.samples.per_step_ns if profile.samples is not None else ()
-    return tuple(profile.walls_ns.get(name, ()))
+def _clocked(one: PassTimes) -> str:
+    if not one.samples:
+        return "ran" if one.ran else "did not run"
+    if one.iterations == 1:
+        return counted(one.samples, "step")
+    return f"{counted(one.samples, 'round')} of {one.iterations} steps"

@@ -90,5 +90,18 @@
     return made;
   };
 
+  /** A label is cut to what fits, so most of a very long name never needs to be measured. */
+  page.LONGEST_LABEL = 200;
+
+  /** As much of the beginning as a pen draws within `width` pixels; nothing where that would be one letter. */
+  page.fitting = (pen, label, width) => {
+    let text = label.slice(0, page.LONGEST_LABEL);
+    const wide = pen.measureText(text).width;
+    if (wide <= width && text === label) return text;
+    text = text.slice(0, Math.floor((text.length * width) / Math.max(wide, width)) - 1);
+    while (text && pen.measureText(text + "…").width > width) text = text.slice(0, -1);
+    return text.length > 1 ? text + "…" : "";
+  };
+
   page.format = { MISSING, ns, bytes, share, count, rate, grouped, exact, plural };
 })((globalThis.perfsuite ??= {}));

@@ -2,17 +2,16 @@
  * The step as nested boxes: a box is as wide as the time in it, and zooming makes it as wide as the picture.
  *
  * Boxes narrower than a pixel are not drawn but summed up in one at the end of their siblings, so that tens of
- * thousands of operators cost what can be seen of them, and nothing disappears without a word.
+ * thousands of operators cost what can be seen of them, and nothing disappears without a word.  Such a sum is written as
+ * ~parent: a negative number, which no node has.
  */
 (function (page) {
   "use strict";
 
-  const { format, element, shape } = page;
+  const { format, element, shape, LONGEST_LABEL } = page;
   const ROW = 22;
   const NARROWEST = 1;
   const LABEL_FROM = 24;
-  /** A label is cut to what fits, so most of a very long name never needs to be measured. */
-  const LONGEST_LABEL = 200;
   const [MATCH, WITHIN] = [1, 2];
 
   class Icicle {
@@ -50,6 +49,10 @@
       }
     }
 
+    above = (item) => (item < 0 ? ~item : this.nodes.parent[item]);
+    level = (item) => (item < 0 ? this.depth[~item] + 1 : this.depth[item]);
+    domId = (item) => (item < 0 ? `${this.id}-rest-${~item}` : `${this.id}-${item}`);
+
     pathTo(node) {
       const path = [];
       for (let at = node; at >= 0; at = this.nodes.parent[at]) path.unshift(at);
@@ -58,24 +61,34 @@
 
     /** The module path that a node is of or in; null outside all modules. */
     moduleOf(node) {
-      const names = this.pathTo(node).filter((at) => this.kind(at) === "module").map(this.label);
-      return names.join(".") || null;
+      const names = this.pathTo(node).filter((at) => this.kind(at) === "module");
+      return names.map((at) => this.text(this.nodes.label[at])).join(".") || null;
+    }
+
+    /** A row of the table that lies in a box, or whose primitive it is; -1 where only Python does. */
+    rowIn(node) {
+      for (let at = node; at < this.end[node]; at++) if (this.nodes.row[at] >= 0) return this.nodes.row[at];
+      return -1;
     }
 
     build() {
       // The picture itself is what takes the keys; its frame is no stop of its own.
       this.root.removeAttribute("tabindex");
-      this.crumbs = element("nav", { class: "crumbs", "aria-label": "Zoomed into" });
+      const label = this.root.getAttribute("aria-label");
+      // No landmark: it leads nowhere in the page, and every workload has one.
+      this.crumbs = element("div", { class: "crumbs", role: "group", "aria-label": `Zoomed into. ${label}` });
       this.search = element("input", {
         type: "search", class: "icicle-search", placeholder: "Highlight by name", "aria-label": "Highlight by name",
       });
-      const label = this.root.getAttribute("aria-label") ?? "Icicle of the step";
       this.svg = shape("svg", { role: "tree", tabindex: 0, "aria-label": label });
-      this.status = element("p", { class: "icicle-status", "aria-live": "polite" });
+      // The box that keys act on is spoken as the active one; only what a search found needs a voice of its own.
+      this.matches = element("span", { "aria-live": "polite" });
+      this.status = element("span");
+      const status = element("p", { class: "icicle-status" }, this.matches, this.status);
       this.toTable = element("button", { type: "button", class: "to-table" });
       this.toTable.hidden = true;
       const bar = element("div", { class: "toolbar icicle-bar" }, this.crumbs, this.search);
-      this.root.append(bar, this.svg, element("div", { class: "icicle-foot" }, this.status, this.toTable));
+      this.root.append(bar, this.svg, element("div", { class: "icicle-foot" }, status, this.toTable));
       const sample = this.svg.appendChild(shape("text"));
       const { fontSize, fontFamily } = getComputedStyle(sample);
       // Measuring with a canvas needs no layout, which would be one for each label.
@@ -126,7 +139,10 @@
       const shapes = boxes.map((box) => this.box(...box));
       shapes.push(...wideRests.map(([parent, rest]) => this.rest(parent, rest)));
       this.svg.replaceChildren(...shapes);
-      this.drawn = boxes.map(([node]) => node);
+      const summed = wideRests.map(([parent, { left }]) => [~parent, left]);
+      this.lefts = new Map([...boxes.map(([node, left]) => [node, left]), ...summed]);
+      // From left to right, as arrow keys walk along a row.
+      this.drawn = [...this.lefts.keys()].sort((a, b) => this.lefts.get(a) - this.lefts.get(b));
       this.drawCrumbs();
       this.activate(this.drawn.includes(this.active) ? this.active : this.zoomed, false);
     }
@@ -135,34 +151,27 @@
 
     box(node, left, width) {
       const group = shape("g", {
-        "data-node": node, id: `${this.id}-${node}`, class: `node ${this.kind(node)}${this.marked(node)}`,
+        "data-node": node, id: this.domId(node), class: `node ${this.kind(node)}${this.marked(node)}`,
         role: "treeitem", "aria-level": this.depth[node] + 1, "aria-label": this.summary(node),
       });
       const size = { x: left.toFixed(2), y: this.top(node), width: width.toFixed(2), height: ROW - 1 };
       group.append(shape("rect", { class: this.kind(node), ...size }));
-      const text = width >= LABEL_FROM ? this.fitting(this.label(node), width - 8) : "";
+      const text = width >= LABEL_FROM ? page.fitting(this.pen, this.label(node), width - 8) : "";
       if (text) group.append(shape("text", { x: (left + 4).toFixed(2), y: this.top(node) + ROW - 7 }, text));
       return group;
     }
 
-    rest(parent, { left, width }) {
+    rest(parent, { left, width, count }) {
       const size = { x: left.toFixed(2), y: this.top(parent) + ROW, width: width.toFixed(2), height: ROW - 1 };
       const rect = shape("rect", { class: "rest", ...size });
-      return shape("g", { "data-rest": parent, class: "node rest", "aria-hidden": true }, rect);
+      return shape("g", {
+        "data-rest": parent, id: this.domId(~parent), class: "node rest", role: "treeitem",
+        "aria-level": this.depth[parent] + 2, "aria-label": `${format.grouped(count)} more, too narrow to draw here`,
+      }, rect);
     }
 
     marked(node) {
       return this.hits ? { [MATCH]: " match", [WITHIN]: "" }[this.hits[node]] ?? " dim" : "";
-    }
-
-    /** As much of the beginning as fits into `width` pixels; nothing where that would be one letter. */
-    fitting(label, width) {
-      let text = label.slice(0, LONGEST_LABEL);
-      const wide = this.pen.measureText(text).width;
-      if (wide <= width && text === label) return text;
-      text = text.slice(0, Math.floor((text.length * width) / Math.max(wide, width)) - 1);
-      while (text && this.pen.measureText(text + "…").width > width) text = text.slice(0, -1);
-      return text.length > 1 ? text + "…" : "";
     }
 
     drawCrumbs() {
@@ -179,6 +188,7 @@
 
     /** What a box is, a line each: its name, its exact time, and what of it the records know. */
     lines(node) {
+      if (node < 0) return this.restLines(~node);
       const { row, primitive } = this.nodes;
       const facts = this.facts(row[node], primitive[node], node);
       return [this.label(node), `${this.kind(node)}${this.context(node)}`, this.time(node), ...facts].filter(Boolean);
@@ -191,7 +201,8 @@
       const { ns, primitive } = this.nodes;
       const own = primitive[node];
       const share = own >= 0 ? this.primitives.share[own] : ns[node] / ns[0];
-      return `${format.exact(ns[node])}, ${format.share(share)} of the step`;
+      const part = Number.isFinite(share) ? `, ${format.share(share)} of the step` : "";
+      return `${format.exact(ns[node])}${part}`;
     }
 
     context(node) {
@@ -204,7 +215,7 @@
         const of = (column) => this.text(this.primitives[column][own]);
         return [
           `${format.count(this.primitives.count[own])}×`, of("problem").slice(0, 300), of("dtypes"), of("layouts"),
-          `oneDNN's own time, from the primitives pass${this.isScaled(node) ? "; drawn narrower, to fit" : ""}`,
+          `oneDNN's own time, from the primitives pass${this.nodes.scaled[node] ? "; drawn narrower, to fit" : ""}`,
         ];
       }
       if (row < 0) return [];
@@ -217,26 +228,22 @@
       ];
     }
 
-    isScaled(node) {
-      const { scaled, ns, width } = this.nodes;
-      return scaled ? Boolean(scaled[node]) : ns[node] > width[node] * ns[0] * 1.001;
-    }
-
     // --- what the reader does ---------------------------------------------------------------------
 
     listen() {
       const nodeAt = (event) => {
         const group = event.target.closest("[data-node],[data-rest]");
-        return group ? [Number(group.dataset.node ?? group.dataset.rest), "rest" in group.dataset] : [null, false];
+        if (!group) return null;
+        return "rest" in group.dataset ? ~Number(group.dataset.rest) : Number(group.dataset.node);
       };
       this.svg.addEventListener("click", (event) => {
-        const [node] = nodeAt(event);
-        if (node !== null) this.zoom(node);
+        const item = nodeAt(event);
+        if (item !== null) this.zoom(item);
       });
       this.svg.addEventListener("pointermove", (event) => {
-        const [node, rest] = nodeAt(event);
-        if (node === null) page.tips.hide();
-        else page.tips.show(rest ? this.restLines(node) : this.lines(node), event.clientX, event.clientY);
+        const item = nodeAt(event);
+        if (item === null) page.tips.hide();
+        else page.tips.show(this.lines(item), event.clientX, event.clientY);
       });
       this.svg.addEventListener("pointerleave", () => page.tips.hide());
       this.svg.addEventListener("keydown", (event) => this.onKey(event));
@@ -254,23 +261,24 @@
       return [`${format.grouped(count)} more`, what];
     }
 
-    zoom(node) {
+    /** Of boxes that are summed up: into the one that holds them. */
+    zoom(item) {
       page.tips.hide();
-      this.zoomed = node;
-      this.active = node;
+      this.zoomed = item < 0 ? ~item : item;
+      this.active = this.zoomed;
       this.draw();
       this.say();
     }
 
     onKey(event) {
       const { parent } = this.nodes;
-      const level = this.drawn.filter((node) => this.depth[node] === this.depth[this.active]);
+      const level = this.drawn.filter((item) => this.level(item) === this.level(this.active));
       const beside = (step) => level[level.indexOf(this.active) + step];
       const moves = {
         ArrowLeft: () => beside(-1),
         ArrowRight: () => beside(1),
-        ArrowUp: () => (this.active === this.zoomed ? undefined : parent[this.active]),
-        ArrowDown: () => this.drawn.find((node) => parent[node] === this.active),
+        ArrowUp: () => (this.active === this.zoomed ? undefined : this.above(this.active)),
+        ArrowDown: () => this.drawn.find((item) => this.above(item) === this.active),
         Home: () => this.zoomed,
       };
       if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -282,27 +290,31 @@
     }
 
     /** Make a box the one that keys act on. */
-    activate(node, aloud = true) {
-      this.active = node;
+    activate(item, told = true) {
+      this.active = item;
       this.svg.querySelector(".active")?.classList.remove("active");
-      this.svg.querySelector(`[data-node="${node}"]`)?.classList.add("active");
-      this.svg.setAttribute("aria-activedescendant", `${this.id}-${node}`);
-      if (aloud) this.say();
+      document.getElementById(this.domId(item))?.classList.add("active");
+      this.svg.setAttribute("aria-activedescendant", this.domId(item));
+      if (told) this.say();
     }
 
     /** Below the picture, for those who have no pointer to hover with; what was searched for stays said. */
     say() {
-      this.status.textContent = [this.found, ...this.lines(this.active)].filter(Boolean).join(" · ");
-      const kind = this.kind(this.active);
+      this.matches.textContent = this.found && `${this.found} · `;
+      this.status.textContent = this.lines(this.active).filter(Boolean).join(" · ");
+      const kind = this.active < 0 ? "rest" : this.kind(this.active);
       const what = { operator: "this operator", primitive: "its operator", module: "its operators" }[kind];
-      this.toTable.hidden = !this.table || !what || (kind === "primitive" && this.nodes.row[this.active] < 0);
+      this.toTable.hidden = !this.table || !what || this.rowIn(this.active) < 0;
       this.toTable.textContent = `Show ${what} in the table`;
     }
 
     showInTable() {
-      const row = this.nodes.row[this.active];
-      if (row >= 0) this.table.reveal(this.table.label(this.operators.module[row]), row);
-      else this.table.reveal(this.moduleOf(this.active).replace("(outside modules)", "(outside)"));
+      const row = this.rowIn(this.active);
+      // A box is of one phase, a module is of several: rows of the others are not in it.
+      const [module, phase] = [this.operators.module[row], this.operators.phase[row]];
+      const single = this.nodes.row[this.active] >= 0;
+      const path = single || module < 0 ? this.table.label(module) : this.moduleOf(this.active);
+      this.table.reveal(path, phase, single ? row : null);
     }
 
     /** Mark what is called so, and say how much time it is; what lies within a match is not added again. */
@@ -320,7 +332,8 @@
         this.hits[node] = MATCH;
         node = this.end[node] - 1;
       }
-      const part = `${format.ns(ns)} of ${format.ns(this.nodes.ns[0])} (${format.share(ns / this.nodes.ns[0])})`;
+      const step = this.nodes.ns[0];
+      const part = format.ns(ns) + (step > 0 ? ` of ${format.ns(step)} (${format.share(ns / step)})` : "");
       const clock = executed ? ", primitives by oneDNN's own clock" : "";
       this.found = wanted ? `${format.grouped(count)} ${count === 1 ? "match" : "matches"}, ${part}${clock}` : "";
       this.draw();

@@ -46,8 +46,10 @@
 
     cell(key, row, open) {
       if (!key) {
-        const label = `Primitives of ${this.text(this.rows.name[row])}`;
-        const button = { type: "button", class: "expand", "aria-expanded": open, "aria-label": label.slice(0, 200) };
+        const holds = this.inside[row].length > 0;
+        const label = `${holds ? "Primitives" : "Details"} of ${this.text(this.rows.name[row])}`;
+        const kind = holds ? "expand" : "expand plain";
+        const button = { type: "button", class: kind, "aria-expanded": open, "aria-label": label.slice(0, 200) };
         return element("td", { class: "toggle" }, element("button", button));
       }
       if (key === "name") {
@@ -57,7 +59,11 @@
         return element("td", { class: "what" }, ...lines);
       }
       const value = this.rows[key][row];
-      if (TEXT_COLUMNS.has(key)) return element("td", {}, element("bdi", {}, this.text(value) || format.MISSING));
+      if (TEXT_COLUMNS.has(key)) {
+        const why = key === "bound" ? this.text(this.rows.unbound[row]) || null : null;
+        const text = value < 0 ? format.MISSING : this.text(value);
+        return element("td", { class: key, title: why }, element("bdi", { title: key === "phase" ? text : null }, text));
+      }
       const cell = element("td", { class: "number" }, FORMATS[key](value));
       if (key === "share" && value !== null) {
         cell.classList.add("share");
@@ -66,13 +72,21 @@
       return cell;
     }
 
+    /** Instead of rows, where no row fits the filters. */
+    nothing() {
+      const text = "No row fits: take something out of the filters above.";
+      return element("tr", { class: "nothing" }, element("td", { colspan: this.heads.length }, text));
+    }
+
     /** The row below it: what the cells had no room for, and the primitives. */
     detail(row) {
       const facts = [
         ["Operator", this.text(this.rows.name[row])],
+        ["Phase", this.text(this.rows.phase[row])],
         ["Module", this.text(this.rows.module[row])],
         ["Shapes", this.text(this.rows.shapes[row])],
         ["Data types", this.text(this.rows.dtypes[row])],
+        ["Bound", this.text(this.rows.bound[row]) || this.text(this.rows.unbound[row])],
         ["Self time", format.exact(this.rows.self_ns[row])],
       ].filter(([, text]) => text);
       const list = facts.flatMap(([name, text]) => [

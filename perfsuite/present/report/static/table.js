@@ -8,11 +8,16 @@
   "use strict";
 
   const { format, element, RowMaker, TEXT_COLUMNS } = page;
-  const FIRST = 30;
   const MORE = 200;
-  const OFFERED = 100;
+  /** More rows than this make a page slow, and nobody reads them: filters find a row, scrolling does not. */
+  const MOST = 2000;
   const OUTSIDE = "(outside)";
   const NO_PRIMITIVE = "(none)";
+  /** Filters that are typed, and not chosen. */
+  const TYPED = new Set(["text", "module"]);
+  const UNNAMED = "(no name)";
+  /** The value of a choice for what is in none: no name has it, see `valueOf`. */
+  const IN_NONE = "-";
   /** Collated once a column: comparing ranks is what makes sorting 20 000 names instant. */
   function rankStrings(strings, used) {
     const order = [...new Set(used)].filter((index) => index >= 0);
@@ -34,7 +39,9 @@
       this.expanded = new Set();
       this.initial = { key: "self_ns", down: true };
       this.sort = { ...this.initial };
-      this.shown = FIRST;
+      /** How many rows stand in the document at first, and on paper. */
+      this.first = Number(root.dataset.rows);
+      this.shown = this.first;
       this.table = root.querySelector("table.operators");
       this.body = this.table.tBodies[0] ?? this.table.createTBody();
       this.heads = [...this.table.tHead.rows[0].cells];
@@ -51,54 +58,37 @@
     text = (index) => (index < 0 ? "" : this.strings[index]);
     label = (index) => (index < 0 ? OUTSIDE : this.strings[index]);
 
+    /** A name as the value of a choice: itself, unless that would read as all ("") or as none ("-"). */
+    valueOf(index) {
+      if (index < 0) return IN_NONE;
+      const name = this.strings[index];
+      return /^($|[-=])/.test(name) ? `=${name}` : name;
+    }
+
     // --- filters ----------------------------------------------------------------------------------
 
     fillFilters() {
-      const labels = (column) => [...new Set(column)].map(this.label);
-      const kinds = labels(this.primitives.kind);
-      if (this.inside.some((found) => !found.length)) kinds.push(NO_PRIMITIVE);
-      this.offer("phase", "All phases", labels(this.rows.phase));
+      const named = (column, none) => [...new Set(column)].map((index) =>
+        [this.valueOf(index), index < 0 ? none : this.strings[index] || UNNAMED]);
+      const kinds = named(this.primitives.kind, UNNAMED);
+      if (this.inside.some((found) => !found.length)) kinds.push([IN_NONE, NO_PRIMITIVE]);
+      this.offer("phase", "All phases", named(this.rows.phase, OUTSIDE));
       this.offer("primitive", "All primitives", kinds);
-      this.completeModules();
+      this.modules = new page.Modules(this.rows.module, this.label);
+      if (this.filters.module) this.modules.complete(this.filters.module, `${this.id}-filter-module`);
     }
 
-    options = (values) => values.map((value) => element("option", { value }, value.slice(0, 200)));
-
-    offer(name, all, values) {
-      this.filters[name]?.replaceChildren(element("option", { value: "" }, all), ...this.options(values));
-    }
-
-    /** A model has hundreds of modules: they are typed, any part of a name will do, and the best are offered. */
-    completeModules() {
-      const field = this.filters.module;
-      if (!field) return;
-      const list = element("datalist", { id: `${this.id}-filter-module` });
-      const offer = () => {
-        const wanted = field.value.trim().toLowerCase();
-        const fitting = [...this.modules].filter((path) => path.toLowerCase().includes(wanted));
-        list.replaceChildren(...this.options(fitting.slice(0, OFFERED)));
-      };
-      field.setAttribute("list", list.id);
-      field.after(list);
-      field.addEventListener("focus", offer);
-      field.addEventListener("input", offer);
-    }
-
-    /** Every module that is or holds one of a row, those near the root first. */
-    get modules() {
-      if (!this.paths) {
-        const paths = new Set([...new Set(this.rows.module)].map(this.label));
-        for (const path of [...paths]) {
-          for (let at = path.indexOf("."); at >= 0; at = path.indexOf(".", at + 1)) paths.add(path.slice(0, at));
-        }
-        this.paths = new Set([...paths].sort((a, b) => a.split(".").length - b.split(".").length));
-      }
-      return this.paths;
+    offer(name, all, named) {
+      const options = [["", all], ...new Map(named)];
+      const made = options.map(([value, label]) => element("option", { value }, label.slice(0, 200)));
+      this.filters[name]?.replaceChildren(...made);
     }
 
     /** What the reader chose, but only what is not the default. */
     get state() {
-      const chosen = Object.entries(this.filters).map(([name, control]) => [name, control?.value.trim() ?? ""]);
+      const chosen = Object.entries(this.filters).map(([name, control]) => [name, control?.value ?? ""]);
+      // Spaces alone, where they are typed, mean nothing; those of a phase are part of its name.
+      for (const field of chosen) if (TYPED.has(field[0]) && !field[1].trim()) field[1] = "";
       const sort = (this.sort.down ? "-" : "") + this.sort.key;
       return new URLSearchParams([...chosen, ["sort", sort === "-self_ns" ? "" : sort]].filter(([, value]) => value));
     }
@@ -108,7 +98,7 @@
       const [, down, key] = /^(-?)(.*)$/.exec(chosen.get("sort") ?? "");
       const known = this.heads.some((head) => head.dataset.key === key);
       this.sort = known ? { key, down: down === "-" } : { ...this.initial };
-      this.shown = FIRST;
+      this.shown = this.first;
       this.update();
     }
 
@@ -125,25 +115,20 @@
       const wanted = Object.fromEntries([...this.state]);
       const words = (wanted.text ?? "").toLowerCase().split(/\s+/).filter(Boolean);
       const kind = wanted.primitive;
+      const fits = wanted.module ? this.modules.test(wanted.module) : null;
       const found = [];
       for (let row = 0; row < this.size; row++) {
-        if (wanted.phase && this.label(this.rows.phase[row]) !== wanted.phase) continue;
-        if (wanted.module && !this.within(this.label(this.rows.module[row]), wanted.module)) continue;
-        if (kind === NO_PRIMITIVE ? this.inside[row].length : kind && !this.executes(row, kind)) continue;
+        if (wanted.phase && this.valueOf(this.rows.phase[row]) !== wanted.phase) continue;
+        if (fits && !fits(this.rows.module[row])) continue;
+        if (kind === IN_NONE ? this.inside[row].length : kind && !this.executes(row, kind)) continue;
         if (words.length && !words.every((word) => this.haystack(row).includes(word))) continue;
         found.push(row);
       }
       return found;
     }
 
-    /** A whole path means that module and what is in it; half a name, while it is typed, what begins with it. */
-    within(path, wanted) {
-      if (!path.startsWith(wanted)) return false;
-      return path === wanted || path[wanted.length] === "." || !this.modules.has(wanted);
-    }
-
     executes(row, kind) {
-      return this.inside[row].some((index) => this.label(this.primitives.kind[index]) === kind);
+      return this.inside[row].some((index) => this.valueOf(this.primitives.kind[index]) === kind);
     }
 
     // --- order ------------------------------------------------------------------------------------
@@ -180,18 +165,33 @@
       const ns = this.found.reduce((sum, row) => sum + this.rows.self_ns[row], 0);
       const count = this.root.querySelector(".row-count");
       if (count) {
-        const part = this.stepNs > 0 ? ` (${format.share(ns / this.stepNs)})` : "";
+        // Without a step that took time there is nothing that it could be a part of.
+        const of = this.stepNs > 0 ? ` of ${format.ns(this.stepNs)} (${format.share(ns / this.stepNs)})` : "";
         const rows = `${format.grouped(this.found.length)} of ${format.plural(this.size, "row")}`;
-        count.textContent = `${rows}, ${format.ns(ns)} of ${format.ns(this.stepNs)}${part}`;
+        count.textContent = `${rows}, ${format.ns(ns)}${of}`;
       }
-      this.body.replaceChildren(...this.made(0, this.shown));
+      this.body.replaceChildren(...(this.found.length ? this.made(0, this.shown) : [this.maker.nothing()]));
       this.showMore();
+      this.sayPrinted();
+    }
+
+    /** For paper, which holds the first rows in the order and with the filter of the moment. */
+    sayPrinted() {
+      const printed = Math.min(this.found.length, this.first);
+      const [here, of] = [format.grouped(printed), format.grouped(this.found.length)];
+      const fit = this.found.length < this.size ? " that fit the filter" : "";
+      const text = printed < this.size ? `Printed are the first ${here} of ${of} rows${fit}; the page itself has all.` : "";
+      const line = this.root.querySelector(".printed");
+      if (line) line.textContent = text;
     }
 
     made(from, to) {
-      return this.found.slice(from, to).flatMap((row) => {
+      return this.found.slice(from, to).flatMap((row, index) => {
         const open = this.expanded.has(row);
-        return open ? [this.maker.line(row, true), this.maker.detail(row)] : [this.maker.line(row, false)];
+        const lines = open ? [this.maker.line(row, true), this.maker.detail(row)] : [this.maker.line(row, false)];
+        // Paper ends after the first rows, however many are shown.
+        if (from + index >= this.first) for (const line of lines) line.classList.add("beyond");
+        return lines;
       });
     }
 
@@ -199,8 +199,24 @@
       const button = this.root.querySelector("button.more");
       if (!button) return;
       const left = this.found.length - this.shown;
-      button.hidden = left <= 0;
-      button.textContent = `Show ${format.grouped(Math.min(left, MORE))} more of ${format.grouped(left)}`;
+      const capped = left > 0 && this.shown >= MOST;
+      button.hidden = left <= 0 || capped;
+      button.textContent = `Show ${format.grouped(Math.min(left, MORE, MOST - this.shown))} more of ${format.grouped(left)}`;
+      const line = this.root.querySelector(".capped");
+      const [here, of] = [format.grouped(this.shown), format.grouped(this.found.length)];
+      if (line) line.textContent = capped ? `These are the first ${here} of ${of} rows: filter or sort to see others.` : "";
+    }
+
+    /** More rows; where the button goes, its focus goes on to the first of them. */
+    more() {
+      const [from, to] = [this.shown, Math.min(this.shown + MORE, Math.max(MOST, this.shown))];
+      this.body.append(...this.made(from, to));
+      this.shown = to;
+      this.showMore();
+      const row = this.found[from];
+      if (this.root.querySelector("button.more").hidden) {
+        this.body.querySelector(`tr[data-row="${row}"] .expand`)?.focus({ preventScroll: true });
+      }
     }
 
     // --- what the reader does ---------------------------------------------------------------------
@@ -210,11 +226,7 @@
         head.querySelector("button")?.addEventListener("click", () => this.sortBy(head.dataset.key));
       }
       for (const control of Object.values(this.filters)) control?.addEventListener("input", () => this.changed());
-      this.root.querySelector("button.more")?.addEventListener("click", () => {
-        this.body.append(...this.made(this.shown, this.shown + MORE));
-        this.shown += MORE;
-        this.showMore();
-      });
+      this.root.querySelector("button.more")?.addEventListener("click", () => this.more());
       this.body.addEventListener("click", (event) => {
         const line = event.target.closest("tr[data-row]");
         // Who marks text to copy it does not want the row to open.
@@ -224,7 +236,7 @@
     }
 
     changed() {
-      this.shown = FIRST;
+      this.shown = this.first;
       this.update();
       page.rememberInHash(this.id, this.state);
     }
@@ -240,8 +252,12 @@
       const open = !this.expanded.delete(row);
       if (open) this.expanded.add(row);
       line.querySelector(".expand")?.setAttribute("aria-expanded", open);
-      if (open) line.after(this.maker.detail(row));
-      else line.nextElementSibling.remove();
+      if (open) {
+        const detail = this.maker.detail(row);
+        detail.classList.toggle("beyond", line.classList.contains("beyond"));
+        line.after(detail);
+      }
+      if (!open) line.nextElementSibling.remove();
     }
 
     /** Up and down go from row to row, as in a list; Escape folds the row that has the focus. */
@@ -257,13 +273,13 @@
       }
     }
 
-    /** Show the rows of a module, or one row of it, opened. */
-    reveal(module, row = null) {
+    /** Show the rows of a module in a phase (an index as in the column), or one row of them, opened. */
+    reveal(module, phase, row = null) {
       const name = row === null ? "" : this.text(this.rows.name[row]);
-      this.state = new URLSearchParams({ module, text: name });
+      this.state = new URLSearchParams({ module, text: name, phase: this.valueOf(phase) });
       if (row !== null) {
         this.expanded.add(row);
-        this.shown = Math.max(FIRST, this.found.indexOf(row) + 1);
+        this.shown = Math.max(this.first, this.found.indexOf(row) + 1);
         this.update();
       }
       page.rememberInHash(this.id, this.state);

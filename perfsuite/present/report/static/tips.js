@@ -1,5 +1,5 @@
 /**
- * One tooltip for the whole page.  The marks of the figures carry their text in <title>, which browsers show
+ * One tooltip for the whole page, and one stop of the Tab key for each figure: arrow keys go on from mark to mark.  The marks of the figures carry their text in <title>, which browsers show
  * late, unstyled, and neither on focus nor on touch.
  */
 (function (page) {
@@ -55,6 +55,26 @@
       if (mark !== svg) texts.set(mark, text.split("\n"));
       title.remove();
     }
+    marksOf(svg).forEach((mark, index) => mark.setAttribute("tabindex", index ? -1 : 0));
+    svg.addEventListener("keydown", (event) => walk(svg, event));
+    svg.addEventListener("focusin", (event) => {
+      const mark = event.target.closest("[tabindex]");
+      for (const other of marksOf(svg)) other.setAttribute("tabindex", other === mark ? 0 : -1);
+    });
+  }
+
+  const marksOf = (svg) => [...svg.querySelectorAll("[tabindex]")];
+
+  /** Arrows go to the mark beside, Home and End to the first and the last. */
+  function walk(svg, event) {
+    const marks = marksOf(svg);
+    const at = marks.indexOf(event.target.closest("[tabindex]"));
+    const to = {
+      ArrowLeft: at - 1, ArrowUp: at - 1, ArrowRight: at + 1, ArrowDown: at + 1, Home: 0, End: marks.length - 1,
+    }[event.key];
+    if (at < 0 || to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    marks[Math.max(0, Math.min(to, marks.length - 1))].focus();
+    event.preventDefault();
   }
 
   function atElement(mark) {
