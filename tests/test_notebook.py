@@ -39,6 +39,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InteractiveShe
     made = InteractiveShell.instance(config=config, ipython_dir=str(tmp_path_factory.mktemp("ipython")))
     yield made
     made.atexit_operations()
+    made.restore_sys_module_state()  # of __main__, which multiprocessing in other tests reads
     # Or it would be done once more at the end of the process, which fails.
     atexit.unregister(made.atexit_operations)
     InteractiveShell.clear_instance()
