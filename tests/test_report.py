@@ -117,6 +117,7 @@ def test_what_to_optimise_first_is_the_largest_finding_with_stake_evidence_and_a
     first = Page(render_report(found)).by_id("w0-first").text.replace("\xa0", " ")
     assert finding.title in first
     assert finding.evidence[0].text in first
+    assert finding.stake.how in first
     assert finding.action.replace("`", "").casefold() in first.casefold()
     assert finding.caveat.casefold() in first.casefold()
     at = [first.index(one.title) for one in found.workloads[0].advice.findings[:3]]
