@@ -14,10 +14,7 @@ from typing import Any
 import pytest
 
 from perfsuite.errors import StoreError
-
-# The same as perfsuite.capture.passes.PASSES, which is not imported here because of what it imports; a test
-# holds the two together.
-PASSES = ("timing", "phases", "operators", "primitives", "memory")
+from perfsuite.passes import PASSES
 
 _OPTIONS = {
     "dir": ("DIR", ".perfsuite", "folder of the runs"),

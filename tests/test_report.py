@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 
+import jinja2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -394,7 +395,9 @@ def test_what_cannot_be_shown_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(RenderError, match=r"ValueError: no such colour.*the run is whole"):
         render_report(looked_at())
     monkeypatch.undo()
-    monkeypatch.setitem(page_module._templates().globals, "pass_facts", lambda profile: profile.nothing)
+    monkeypatch.setitem(
+        page_module._templates().globals, "environment_facts", lambda _: jinja2.StrictUndefined(name="nothing")
+    )
     with pytest.raises(RenderError, match="nothing"):
         render_report(looked_at())
 

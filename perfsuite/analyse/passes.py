@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perfsuite.analyse.diff.reading import KERNEL
-from perfsuite.analyse.kernel import kernel_ns
-from perfsuite.records import Memory, Profile
-from perfsuite.stats import median
+from perfsuite.passes import PASSES
+from perfsuite.records import Profile
+from perfsuite.stats import mean, median
 
-#: In the order in which they run.
-PASSES = ("timing", "phases", "operators", "primitives", "memory")
 #: Those of whose steps something is said to be a share.
 _SHARED = ("phases", "operators", "primitives")
 #: Of whose steps the mean is said; of phases it is the median.
@@ -76,9 +73,8 @@ def stray_passes(profile: Profile) -> tuple[Stray, ...]:
         own = _middle(profile, name)
         if own is None:
             continue
-        steps = _steps_ns(profile, name)
-        mean = sum(steps) / len(steps)
-        one = Stray(name, mean, mean / own, None if timed is None else mean / timed)
+        average = mean(_steps_ns(profile, name))
+        one = Stray(name, average, average / own, None if timed is None else average / timed)
         if one.of_median > 1 + ROUGH or (one.of_timed or 0.0) > UNLIKE:
             found.append(one)
     return tuple(found)
@@ -89,20 +85,6 @@ def _middle(profile: Profile, name: str) -> float | None:
     steps = _steps_ns(profile, name)
     middle = median(steps) if steps else 0.0
     return middle if middle > 0 else None
-
-
-def faults_moved(base: Memory | None, head: Memory | None) -> bool:
-    """Whether page faults held up the bare step of one side more than that of the other, by what is worth a word.
-
-    False where the kernel's time changed otherwise than the faults did, or where either is not known.
-    """
-    before, after = kernel_ns(base), kernel_ns(head)
-    if base is None or head is None or before is None or after is None or not base.wall_ns:
-        return False
-    if base.page_faults is None or head.page_faults is None:
-        return False
-    change = after - before
-    return abs(change) >= KERNEL * base.wall_ns and (head.page_faults - base.page_faults) * change > 0
 
 
 def _times(profile: Profile, name: str) -> PassTimes:

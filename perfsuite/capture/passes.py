@@ -26,12 +26,10 @@ from perfsuite.capture.step import Step
 from perfsuite.capture.timeline import timeline_of
 from perfsuite.capture.verbose import VerboseCapture, capture_verbose, timestamps_available, verbose_header
 from perfsuite.errors import CaptureError
+from perfsuite.passes import PASSES
 from perfsuite.records import AllocationCurve, Memory, Operator, Phase, Primitive, Profile, Samples
 from perfsuite.stats import mean, median
 from perfsuite.timeline import Timeline
-
-#: Passes in the order in which they run; ``timing`` always runs and is the face's (pytest-benchmark's).
-PASSES = ("timing", "phases", "operators", "primitives", "memory")
 
 _PHASE_SECONDS = 1.0
 _PHASE_STEPS = 30

@@ -10,7 +10,7 @@ import click
 
 from perfsuite.cli.choose import load, load_base, only_one, problems_of
 from perfsuite.cli.face import directory_option, main, target, write
-from perfsuite.errors import UsageError
+from perfsuite.errors import NotComparableError, UsageError
 from perfsuite.present.kinds import KINDS, format_of, kind_of
 
 if TYPE_CHECKING:
@@ -84,14 +84,15 @@ def _of_two(base: Run, head: Run, profile: Profile, kind: str, force: bool) -> F
     """The figure of a workload in two runs.
 
     Raises:
-        UsageError: base does not have the workload, or the two are not comparable.
+        NotComparableError: the two are not comparable.
+        UsageError: base does not have the workload.
     """
     from perfsuite.analyse import figures
     from perfsuite.analyse.diff import diff_runs
 
     compared = diff_runs(base, head, profile.name)
     if compared.reasons and not force:
-        raise UsageError(f"not comparable: {'; '.join(compared.reasons)}; --force compares them anyway")
+        raise NotComparableError(compared.reasons)
     if kind == "waterfall":
         return figures.waterfall(compared.workloads[0], head=profile)
     return figures.samples(profile, next(one for one in base.workloads if one.name == profile.name))

@@ -55,51 +55,39 @@ class SlowImplementation:
         return (*self._reference(subject), *self._generic(subject), *self._narrow(subject))
 
     def _reference(self, subject: Subject) -> tuple[Finding, ...]:
-        rows = [row for row in subject.profile.primitives if _is_reference(row)]
-        if not rows:
-            return ()
-        cost = subject.primitive_cost(rows)
-        return (
-            Finding(
-                self.name,
-                f"{named(row.kind for row in rows)} in a reference implementation",
-                _facts(subject, rows),
-                Stake(
-                    cost.ns,
-                    cost.share,
-                    "bound",
-                    "all time in them; a fast implementation keeps a part",
-                    PRIMITIVES_STEP,
-                ),
-                "ask oneDNN why it refused the others (`ONEDNN_VERBOSE=dispatch`), then change what it names: layout, "
-                "data type, an odd number of channels; or another release of torch" + _cap_advice(subject.environment),
-                "some rare problems have no other implementation",
-            ),
+        return self._all_of(
+            subject,
+            [row for row in subject.profile.primitives if _is_reference(row)],
+            what="in a reference implementation",
+            how="all time in them; a fast implementation keeps a part",
+            action="ask oneDNN why it refused the others (`ONEDNN_VERBOSE=dispatch`), then change what it names: "
+            "layout, data type, an odd number of channels; or another release of torch"
+            + _cap_advice(subject.environment),
+            caveat="some rare problems have no other implementation",
         )
 
     def _generic(self, subject: Subject) -> tuple[Finding, ...]:
-        rows = [row for row in subject.profile.primitives if _is_generic(row)]
+        return self._all_of(
+            subject,
+            [row for row in subject.profile.primitives if _is_generic(row)],
+            what="without an implementation for this CPU's instruction set",
+            how="all time in them; they may be at the memory's speed already",
+            action="bring the tensors into the layouts and data types that have one (channels_last or plain, one data "
+            "type), or leave the work to PyTorch's own operators",
+            caveat="compiled for any CPU, not slow as such: of small tensors, and of those that memory bounds, there "
+            "is nothing faster",
+        )
+
+    def _all_of(
+        self, subject: Subject, rows: list[Primitive], *, what: str, how: str, action: str, caveat: str
+    ) -> tuple[Finding, ...]:
+        """At most all time of these rows could go; nothing where there are none."""
         if not rows:
             return ()
         cost = subject.primitive_cost(rows)
-        return (
-            Finding(
-                self.name,
-                f"{named(row.kind for row in rows)} without an implementation for this CPU's instruction set",
-                _facts(subject, rows),
-                Stake(
-                    cost.ns,
-                    cost.share,
-                    "bound",
-                    "all time in them; they may be at the memory's speed already",
-                    PRIMITIVES_STEP,
-                ),
-                "bring the tensors into the layouts and data types that have one (channels_last or plain, one data "
-                "type), or leave the work to PyTorch's own operators",
-                "compiled for any CPU, not slow as such: of small tensors, and of those that memory bounds, there is "
-                "nothing faster",
-            ),
-        )
+        stake = Stake(cost.ns, cost.share, "bound", how, PRIMITIVES_STEP)
+        title = f"{named(row.kind for row in rows)} {what}"
+        return (Finding(self.name, title, _facts(subject, rows), stake, action, caveat),)
 
     def _narrow(self, subject: Subject) -> tuple[Finding, ...]:
         widest = _machine_width(subject.environment)

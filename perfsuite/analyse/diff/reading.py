@@ -6,12 +6,10 @@ from collections.abc import Iterator
 
 from perfsuite.analyse.diff.deltas import MATERIAL
 from perfsuite.analyse.diff.model import Ledgers, Wall
-from perfsuite.analyse.kernel import kernel_ns
+from perfsuite.analyse.kernel import KernelChange, kernel_change
 from perfsuite.records import Memory
 from perfsuite.units import counted, format_grouped, format_ns, format_share
 
-#: A change of the kernel's part of the step (:func:`kernel_ns`) that is this much of base's is worth a word.
-KERNEL = 0.02
 #: By which the profiled steps may lie outside the timed interval: the profiler costs some per cent of a step.
 _PROFILER = 0.05
 
@@ -21,8 +19,9 @@ def reading_notes(wall: Wall, ledger: Ledgers | None, base: Memory | None, head:
     notes: list[str] = []
     if ledger is not None:
         notes += _disagreement(wall, ledger)
-    if base is not None and head is not None:
-        notes += _kernel(base, head)
+    change = kernel_change(base, head)
+    if change is not None:
+        notes.append(_kernel(change))
     return tuple(notes)
 
 
@@ -42,20 +41,12 @@ def _disagreement(wall: Wall, ledger: Ledgers) -> Iterator[str]:
     yield f"the rows explain the profiled steps ({format_ns(ledger.base_ns)} → {format_ns(ledger.head_ns)}), {how}"
 
 
-def _kernel(base: Memory, head: Memory) -> Iterator[str]:
-    """The kernel held up a bare step for a material part of base's more or less."""
-    before, after = kernel_ns(base), kernel_ns(head)
-    if before is None or after is None or not base.wall_ns:
-        return
-    change = after - before
-    if abs(change) < KERNEL * base.wall_ns:
-        return
-    faults = None if None in (base.page_faults, head.page_faults) else (base.page_faults or 0, head.page_faults or 0)
-    # System time that goes up while faults go down is something else than faults.
-    by_faults = faults is not None and (faults[1] - faults[0]) * change > 0
-    what = "page faults, not operators" if by_faults else "the kernel, not operators"
-    told = "" if faults is None else f" for {format_grouped(faults[0])} → {counted(faults[1], 'page fault')}"
-    yield (
-        f"{what}: of one bare step the kernel took about {format_ns(before)} → {format_ns(after)}{told}, a change by "
-        f"{format_share(abs(change) / base.wall_ns)} of base's; the rows of whatever was interrupted hold it"
+def _kernel(change: KernelChange) -> str:
+    what = "page faults, not operators" if change.by_faults else "the kernel, not operators"
+    told = ""
+    if change.faults is not None:
+        told = f" for {format_grouped(change.faults[0])} → {counted(change.faults[1], 'page fault')}"
+    return (
+        f"{what}: of one bare step the kernel took about {format_ns(change.base_ns)} → {format_ns(change.head_ns)}{told}"
+        f", a change by {format_share(change.share)} of base's; the rows of whatever was interrupted hold it"
     )

@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 
 from perfsuite import __version__
 from perfsuite.analyse.diff import MATERIAL
-from perfsuite.analyse.passes import faults_moved
+from perfsuite.analyse.kernel import kernel_change
 from perfsuite.analyse.report import Report
 from perfsuite.analyse.tables import short_direction
 from perfsuite.errors import RenderError
@@ -38,8 +38,8 @@ SCRIPTS = ("format.js", "rows.js", "modules.js", "table.js", "icicle.js", "tips.
 ROWS = 30
 #: Rows of the ledger that a comparison lists.
 CHANGES = 15
-#: What templates, filters and Matplotlib raise where a value is none that they can show.
-_FAILURES = (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+#: What templates and Matplotlib raise where a value is none that they can show; anything else is a mistake of ours.
+_FAILURES = (jinja2.TemplateError, ArithmeticError, ValueError)
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -123,7 +123,7 @@ def _templates() -> jinja2.Environment:
         rough_sentences=phrases.rough_sentences,
         CHANGES=CHANGES,
         MATERIAL=MATERIAL,
-        faults_moved=faults_moved,
+        kernel_change=kernel_change,
         MEDIAN_INTERVAL_SAMPLES=MEDIAN_INTERVAL_SAMPLES,
         ROWS=ROWS,
     )
