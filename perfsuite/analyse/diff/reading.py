@@ -47,6 +47,6 @@ def _kernel(change: KernelChange) -> str:
     if change.faults is not None:
         told = f" for {format_grouped(change.faults[0])} → {counted(change.faults[1], 'page fault')}"
     return (
-        f"{what}: of one bare step the kernel took about {format_ns(change.base_ns)} → {format_ns(change.head_ns)}{told}"
-        f", a change by {format_share(change.share)} of base's; the rows of whatever was interrupted hold it"
+        f"{what}: of one bare step the kernel took about {format_ns(change.base_ns)} → {format_ns(change.head_ns)}"
+        f"{told}, a change by {format_share(change.share)} of base's; the rows of whatever was interrupted hold it"
     )
