@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from perfsuite.pytest_profiled import Profiled
 
 _SESSION: pytest.StashKey[Any] = pytest.StashKey()
+_WORKER: pytest.StashKey[Any] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Ask oneDNN for timestamps before anything can use it."""
-    if pytest_settings.is_on(early_config):
+    if pytest_settings.is_on(early_config) or pytest_settings.worker_descriptor(early_config) is not None:
         from perfsuite.capture.verbose import request_timestamps
 
         request_timestamps()
@@ -38,9 +39,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and the session if it records."""
     config.addinivalue_line(
         "markers",
-        "profiled(name, scale, dtype, backend, steps, passes): settings of perfsuite's `profiled` fixture",
+        "profiled(name, scale, dtype, backend, steps, passes, threshold): settings of perfsuite's `profiled` fixture",
     )
-    if pytest_settings.is_on(config):
+    descriptor = pytest_settings.worker_descriptor(config)
+    if descriptor is not None:
+        from perfsuite.pytest_worker import WorkerSession
+
+        config.stash[_WORKER] = worker = WorkerSession(descriptor)
+        config.pluginmanager.register(worker, "perfsuite-worker")
+    elif pytest_settings.is_on(config):
         from perfsuite.pytest_session import Session
 
         session = Session(config, pytest_settings.read_session(config))
@@ -79,4 +86,5 @@ def profiled(benchmark: Any, request: pytest.FixtureRequest) -> Profiled:
     """Times a function or a training step, and with ``--profile-dnn`` records where its time goes."""
     from perfsuite.pytest_profiled import Profiled
 
-    return Profiled(benchmark, request.node, request.config.stash.get(_SESSION, None))
+    stash = request.config.stash
+    return Profiled(benchmark, request.node, stash.get(_SESSION, None), stash.get(_WORKER, None))

@@ -16,6 +16,7 @@ from perfsuite.pytest_settings import SessionSettings
 from perfsuite.records import Environment, Profile
 
 if TYPE_CHECKING:
+    from perfsuite.pytest_compare import Baseline, Outcome
     from perfsuite.store import RunWriter
     from perfsuite.timeline import Timeline
 
@@ -39,6 +40,8 @@ class Session:
         self._problem: str | None = None
         #: What became of the page, and whether that is an error.
         self._report_line: tuple[str, bool] | None = None
+        self._baseline = self._read_baseline()
+        self._outcome: Outcome | None = None
         self._progress = ProgressLine(config)
 
     # --- the run -----------------------------------------------------------------------------------
@@ -102,6 +105,15 @@ class Session:
         """Say which pass runs; None when the workload is done."""
         self._progress.show(nodeid, stage)
 
+    def _read_baseline(self) -> Baseline | None:
+        """The run to compare with: before this one begins, so that `latest` is not this one."""
+        spec = self.settings.compare
+        if spec is None or self.worker_input is not None or self.config.getoption("collectonly", False):
+            return None
+        from perfsuite.pytest_compare import prepare
+
+        return prepare(spec, self.settings.directory, self.config.rootpath, self.settings.passes)
+
     # --- pytest's hooks ----------------------------------------------------------------------------
 
     def pytest_report_header(self) -> str | None:
@@ -128,11 +140,11 @@ class Session:
                 output: dict[str, Any] = self.config.workeroutput  # type: ignore[attr-defined]
                 output[_ENVIRONMENT] = to_json(self._environment)
             return
-        if self._writer is None:
-            return
-        if not any(self._writer.path.glob("workloads/*.json.gz")):
+        if self._writer is not None and not any(self._writer.path.glob("workloads/*.json.gz")):
             self._writer.discard()
             self._writer = None
+        if self._writer is None:
+            self._compare(session)
             return
         stopped = bool(session.shouldstop or session.shouldfail)
         ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not stopped
@@ -141,6 +153,17 @@ class Session:
         except StoreError as error:
             self._problem = str(error)
         self._write_report()
+        self._compare(session)
+
+    def _compare(self, session: pytest.Session) -> None:
+        """Hold the run against the stored one; where it breaks a rule, a session that was well is not."""
+        if self._baseline is None:
+            return
+        from perfsuite.pytest_compare import compare
+
+        self._outcome = compare(self._baseline, self._writer.path if self._writer is not None else None)
+        if self._outcome.failed and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _write_report(self) -> None:
         """Write the page if one is wanted; the run is saved by now, whatever becomes of it."""
@@ -165,6 +188,7 @@ class Session:
             terminalreporter.line(
                 "--profile-dnn: nothing was recorded: no test that uses the `profiled` fixture ran to its end"
             )
+            self._show_outcome(terminalreporter)
             return
         if self._problem:
             terminalreporter.line(f"perfsuite: error: {self._problem}", red=True)
@@ -175,6 +199,16 @@ class Session:
         if self._report_line is not None:
             text, failed = self._report_line
             terminalreporter.line(f"perfsuite: error: {text}" if failed else text, red=failed)
+        self._show_outcome(terminalreporter)
+
+    def _show_outcome(self, terminalreporter: Any) -> None:
+        """What became of the comparison."""
+        if self._outcome is None:
+            return
+        from perfsuite.present.cells import clean
+
+        for text, bad in self._outcome.lines:
+            terminalreporter.line(clean(text), red=bad)
 
     def _summarise(self, terminalreporter: Any) -> None:
         from perfsuite.present.terminal import render_profile

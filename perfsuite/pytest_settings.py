@@ -37,6 +37,8 @@ class SessionSettings:
     steps: int
     #: Where the report goes; None for none, and an empty path for ``report.html`` in the folder of the run.
     report: Path | None = None
+    #: The stored run that the session is compared with.
+    compare: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class MarkerSettings:
     backend: str | None = None
     steps: int | None = None
     passes: tuple[str, ...] | None = None
+    #: Per cent by which `perfsuite gate` lets it get slower.
+    threshold: float | None = None
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -74,6 +78,21 @@ def add_options(parser: pytest.Parser) -> None:
         help="also write the run as one HTML page, FILE.html or .htm (default: report.html in the folder of the run); "
         "false: do not, whatever the ini file says",
     )
+    group.addoption(
+        "--profile-dnn-worker",
+        metavar="FD",
+        type=int,
+        default=None,
+        help="for `perfsuite gate`, which starts its workers with it: step on command of whoever is at that descriptor",
+    )
+    group.addoption(
+        "--profile-dnn-compare",
+        metavar="RUN",
+        default=None,
+        help="fail if what the steps run breaks a rule of the census since RUN: a path, an id or `latest`, the newest "
+        "run so far (default: none); false: do not compare, whatever the ini file says",
+    )
+    parser.addini("profile_dnn_compare", "as --profile-dnn-compare", default=None)
     parser.addini("profile_dnn_report", "as --profile-dnn-report: true, false, or an .html or .htm file", default=None)
 
 
@@ -86,8 +105,16 @@ def _ini_type(name: str) -> Any:
 
 def is_on(config: pytest.Config) -> bool:
     """Whether this session records."""
+    if worker_descriptor(config) is not None:
+        return False
     given = config.known_args_namespace.profile_dnn
     return bool(config.getini("profile_dnn") if given is None else given)
+
+
+def worker_descriptor(config: pytest.Config) -> int | None:
+    """The socket of the gate whose worker this session is; None if it is none."""
+    found: int | None = config.known_args_namespace.profile_dnn_worker
+    return found
 
 
 def read_session(config: pytest.Config) -> SessionSettings:
@@ -103,6 +130,7 @@ def read_session(config: pytest.Config) -> SessionSettings:
         top=_positive(_value(config, "top"), "--profile-dnn-top"),
         steps=_positive(_value(config, "steps"), "--profile-dnn-steps"),
         report=_report(config, directory),
+        compare=_compare(config),
     )
 
 
@@ -110,11 +138,21 @@ def check_off(config: pytest.Config) -> None:
     """What is asked for must be possible in a session that does not record.
 
     Raises:
-        pytest.UsageError: a report was asked for on the command line.
+        pytest.UsageError: a report or a comparison was asked for on the command line.
     """
-    given = config.getoption("profile_dnn_report")
-    if given is not None and given.lower() not in _NO:
-        raise pytest.UsageError("--profile-dnn-report needs --profile-dnn: without it nothing is recorded")
+    for name in ("report", "compare"):
+        given = config.getoption(f"profile_dnn_{name}")
+        if given is not None and given.lower() not in _NO:
+            raise pytest.UsageError(f"--profile-dnn-{name} needs --profile-dnn: without it nothing is recorded")
+
+
+def _compare(config: pytest.Config) -> str | None:
+    given = config.getoption("profile_dnn_compare")
+    if given == "":
+        raise pytest.UsageError("--profile-dnn-compare: expected a path, an id or `latest`, found ''")
+    if given is None:
+        given = str(config.getini("profile_dnn_compare") or "").strip() or "false"
+    return None if given.lower() in _NO else str(given)
 
 
 def _report(config: pytest.Config, directory: Path) -> Path | None:
@@ -243,6 +281,11 @@ def _checked(name: str, value: Any, where: str) -> Any:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise pytest.UsageError(f"{where}: steps: expected a whole number from 1 on, found {value!r}")
         return value
+    if name == "threshold":
+        # One that is not a number is not above 0 either.
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < 1000:
+            raise pytest.UsageError(f"{where}: threshold: expected per cent, a number above 0, found {value!r}")
+        return float(value)
     if not isinstance(value, str):
         raise pytest.UsageError(f"{where}: {name}: expected a string, found {value!r}")
     return value

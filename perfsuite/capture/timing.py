@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable
@@ -66,6 +67,22 @@ def time_steps(
         rounds.append(_timed(step, clock, iterations))
         total += rounds[-1]
     return Samples(tuple(rounds), iterations)
+
+
+def time_turn(
+    step: Step, count: int, iterations: int = 1, clock: Callable[[], int] = time.perf_counter_ns
+) -> tuple[int, ...]:
+    """Time ``count`` rounds of ``iterations`` calls, one after the other; ns by round.
+
+    Python's collector of cycles waits until the turn is over: when it comes depends on what else was allocated.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return tuple(_timed(step, clock, iterations) for _ in range(count))
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _timed(step: Step, clock: Callable[[], int], iterations: int = 1) -> int:

@@ -3,7 +3,21 @@
 A command imports what it needs when it runs: ``perfsuite list`` should answer at once.
 """
 
-from perfsuite.cli import advise, diff, launch, machine, parse, plot, report, runs, trace
+from perfsuite.cli import advise, calibrate, diff, doctor, gate, launch, machine, parse, plot, report, runs, trace
 from perfsuite.cli.face import main
 
-__all__ = ["advise", "diff", "launch", "machine", "main", "parse", "plot", "report", "runs", "trace"]
+__all__ = [
+    "advise",
+    "calibrate",
+    "diff",
+    "doctor",
+    "gate",
+    "launch",
+    "machine",
+    "main",
+    "parse",
+    "plot",
+    "report",
+    "runs",
+    "trace",
+]

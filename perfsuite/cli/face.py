@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
@@ -129,6 +130,13 @@ def screen() -> dict[str, Any]:
         raise PerfsuiteError("cannot write the output: stdout is closed")
     plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     return {"width": shutil.get_terminal_size((80, 24)).columns, "color": not plain}
+
+
+def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse ``nan``, which lies in every range by the comparisons that click makes, and infinity."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number to work with")
+    return value
 
 
 directory_option = click.option(

@@ -136,7 +136,7 @@ def _rows(workload: WorkloadDiff, top: int, width: int) -> list[RenderableType]:
         Column("Of base", "number", [delta_share(row) for row in rows]),
     ]
     room = width - taken_by(numbers)
-    names = Column("Row, where, and what the census saw", "stack", [_lines(row, room) for row in rows])
+    names = Column("Row, where, and what the census saw", "stack", [row_lines(row, room) for row in rows])
     shown = f"top {len(rows)} of {len(every)} rows" if len(rows) < len(every) else f"{len(rows)} rows"
     order = "the likeliest culprit first" if workload.culprits else "the largest change first"
     table = section(f"{shown} of the ledger, {order}: self time by step", [*numbers, names], width)
@@ -151,7 +151,8 @@ def _at_least(row: Delta) -> str:
     return signed(row.beyond_ns if row.delta_ns > 0 else -row.beyond_ns) if row.beyond_ns else format_ns(0)
 
 
-def _lines(row: Delta, width: int) -> str:
+def row_lines(row: Delta, width: int) -> str:
+    """The row, its place and what the census saw, in lines of at most ``width`` cells."""
     where = clean(" ".join(word for word in (row.module, row.phase) if word))
     lines = [shorten_right(delta(row, None), width), *([shorten_left(where, width)] if where else [])]
     if row.there == "both" and row.base_module != row.module:

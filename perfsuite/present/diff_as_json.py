@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from perfsuite.analyse.diff import Cause, Change, Delta, Entry, RunDiff, Wall, WorkloadDiff
+from perfsuite.analyse.diff import Cause, Census, Change, Delta, Entry, RunDiff, Wall, WorkloadDiff
 from perfsuite.present.as_json import strict
 from perfsuite.records import Memory
 
@@ -33,7 +33,7 @@ def diff_json(diff: RunDiff) -> dict[str, Any]:
 
 
 def _workload(workload: WorkloadDiff) -> dict[str, Any]:
-    ledger, census = workload.ledger, workload.census
+    ledger = workload.ledger
     return {
         "name": workload.name,
         "changes": _changes(workload.changes),
@@ -50,14 +50,24 @@ def _workload(workload: WorkloadDiff) -> dict[str, Any]:
         },
         "memory": {"base": _memory(workload.base_memory), "head": _memory(workload.head_memory)},
         "culprits": workload.culprits,
-        "operators": [_delta(row) for row in workload.operators],
-        "census": {
-            "totals": [{"what": total.what, "base": total.base, "head": total.head} for total in census.totals],
-            "added": _entries(census.added),
-            "removed": _entries(census.removed),
-            "changed": _entries(census.changed),
-            "unstable": _entries(census.unstable),
-        },
+        "operators": rows_json(workload.operators),
+        "census": census_json(workload.census),
+    }
+
+
+def rows_json(rows: Sequence[Delta]) -> list[dict[str, Any]]:
+    """``operators[]``; not strict yet."""
+    return [_delta(row) for row in rows]
+
+
+def census_json(census: Census) -> dict[str, Any]:
+    """``census``; not strict yet."""
+    return {
+        "totals": [{"what": total.what, "base": total.base, "head": total.head} for total in census.totals],
+        "added": entries_json(census.added),
+        "removed": entries_json(census.removed),
+        "changed": entries_json(census.changed),
+        "unstable": entries_json(census.unstable),
     }
 
 
@@ -116,7 +126,8 @@ def _changes(changes: Sequence[Change]) -> list[dict[str, Any]]:
     return [{"key": change.key, "base": change.base, "head": change.head} for change in changes]
 
 
-def _entries(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+def entries_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """The entries of a census; not strict yet."""
     return [
         {
             "what": entry.what,

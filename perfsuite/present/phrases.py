@@ -178,12 +178,12 @@ def culprit_of(diff: WorkloadDiff) -> str:
     return f"no row changed beyond its interval{' that way' if diff.culprits else ''}"
 
 
-def changed_rows(diff: WorkloadDiff) -> str:
-    """How many rows changed, and by which measure."""
+def changed_rows(diff: WorkloadDiff, among: str = "these two processes") -> str:
+    """How many rows changed, and by which measure; ``among`` says between which processes."""
     if not diff.culprits:
         return NO_ROW
     rows = counted(diff.culprits, "row")
-    return f"{rows} of {len(diff.operators)} changed beyond their interval, in these two processes, by what matters"
+    return f"{rows} of {len(diff.operators)} changed beyond their interval, in {among}, by what matters"
 
 
 def value(one: Value, width: int | None = _LONGEST) -> str:

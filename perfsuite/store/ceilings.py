@@ -12,7 +12,7 @@ from perfsuite.ceilings import FORMAT, Ceilings, fingerprint, fingerprint_facts
 from perfsuite.codec import from_json, to_json
 from perfsuite.errors import StoreError
 from perfsuite.records import Environment, Run
-from perfsuite.store.files import reason, write_atomically
+from perfsuite.store.files import parse_document, reason, write_atomically
 
 FOLDER = "machine"
 REMEASURE = "measure again with: perfsuite machine --remeasure"
@@ -104,13 +104,7 @@ def _short(value: object) -> str:
 
 
 def _decoded(data: bytes) -> Ceilings:
-    try:
-        value = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise StoreError(f"damaged, not valid JSON ({error})") from error
-    if not isinstance(value, dict) or type(value.get("format")) is not int:
-        raise StoreError("damaged, it does not say which format it has")
-    found = value.pop("format")
+    found, value = parse_document(data)
     if found != FORMAT:
         raise StoreError(f"format {found}, this perfsuite reads {FORMAT}")
     return from_json(Ceilings, value)

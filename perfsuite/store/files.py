@@ -147,11 +147,11 @@ def write_bytes(path: Path, data: bytes) -> int:
     return len(data)
 
 
-def decode(data: bytes) -> dict[str, Any]:
-    """The JSON object in ``data`` without its ``format`` key.
+def parse_document(data: bytes) -> tuple[int, dict[str, Any]]:
+    """The format that the JSON object in ``data`` says it has, and the object without that key.
 
     Raises:
-        StoreError: it is not one of ours, is damaged, or has a format that this version does not read.
+        StoreError: it is not one of ours, or is damaged.
     """
     try:
         value = json.loads(data.decode("utf-8"))
@@ -159,7 +159,16 @@ def decode(data: bytes) -> dict[str, Any]:
         raise StoreError(f"damaged, not valid JSON ({error})") from error
     if not isinstance(value, dict) or type(value.get("format")) is not int:
         raise StoreError("damaged, it does not say which format it has")
-    found = value.pop("format")
+    return value.pop("format"), value
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """The JSON object in ``data``, a file of a run, without its ``format`` key.
+
+    Raises:
+        StoreError: it is not one of ours, is damaged, or has a format that this version does not read.
+    """
+    found, value = parse_document(data)
     if found > FORMAT:
         raise StoreError(
             f"written by a newer perfsuite (format {found}, this one reads {FORMAT}): upgrade perfsuite to read it"

@@ -84,11 +84,11 @@ def diff_runs(base: Run, head: Run, workload: str | None = None) -> RunDiff:
     )
 
 
-def diff_profiles(base: Profile, head: Profile, confidence: float = 0.95) -> WorkloadDiff:
-    """Compare one workload with itself on another side."""
-    notes = list(workload_notes(base, head))
+def diff_profiles(base: Profile, head: Profile, confidence: float = 0.95, wall: Wall | None = None) -> WorkloadDiff:
+    """Compare one workload with itself on another side; ``wall`` is what is known better than from the two profiles."""
+    notes = list(workload_notes(base, head, timed_elsewhere=wall is not None))
     changes = workload_changes(base, head)
-    wall = _wall(base, head, confidence)
+    wall = wall or _wall(base, head, confidence)
     compared = None if base.ledger is None or head.ledger is None else ledgers(base, head)
     notes += reading_notes(wall, compared, base.memory, head.memory)
     if compared is None:

@@ -91,9 +91,9 @@ def run_notes(base: Run, head: Run) -> tuple[str, ...]:
     return (*same, *_told(_of_run(base), _of_run(head)), *((NOISE,) if loud else ()))
 
 
-def workload_notes(base: Profile, head: Profile) -> tuple[str, ...]:
-    """The same of one workload."""
-    return _told(_of_workload(base), _of_workload(head))
+def workload_notes(base: Profile, head: Profile, timed_elsewhere: bool = False) -> tuple[str, ...]:
+    """The same of one workload; ``timed_elsewhere`` where the times that are compared are not the profiles'."""
+    return _told(_of_workload(base, timed_elsewhere), _of_workload(head, timed_elsewhere))
 
 
 def _told(base: Sequence[_Note], head: Sequence[_Note]) -> tuple[str, ...]:
@@ -123,11 +123,11 @@ def _of_run(run: Run) -> list[_Note]:
     return notes
 
 
-def _of_workload(profile: Profile) -> list[_Note]:
+def _of_workload(profile: Profile, timed_elsewhere: bool) -> list[_Note]:
     notes: list[_Note] = []
     if profile.contended:
         notes.append(("", "was", "timed while other workers of the session ran"))
-    if profile.samples is None or not profile.samples.rounds_ns:
+    if not timed_elsewhere and (profile.samples is None or not profile.samples.rounds_ns):
         notes.append(("", "was", "not timed"))
     if profile.ledger is None:
         notes.append(("", "has", "no operator pass: neither rows nor a census can be compared"))

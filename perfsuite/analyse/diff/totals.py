@@ -12,6 +12,8 @@ from perfsuite.analyse.diff.primitives import isa_of, problem_of
 from perfsuite.analyse.diff.rows import same_each_time
 from perfsuite.records import Primitive, Profile
 
+#: The most that the step holds of PyTorch's CPU allocator at a time; not resident memory.
+PEAK = "peak_allocated_bytes"
 #: Which pass counts it, where that is not the one of the operators.
 _PASS = {
     "primitives": "primitives",
@@ -20,6 +22,7 @@ _PASS = {
     "dtypes": "primitives",
     "allocations": "memory",
     "allocated_bytes": "memory",
+    PEAK: "memory",
 }
 _Unstable = tuple["Pair | None", tuple[Entry, ...]]
 
@@ -45,6 +48,8 @@ def _compared(before: Mapping[str, float | None], after: Mapping[str, float | No
     for what in dict.fromkeys((*before, *after)):
         # A word like "isa avx2" counts executions: a side that does not have it has 0 of it.
         ours, theirs = (side.get(what, 0) for side in (before, after))
+        if what == PEAK and (ours is None or theirs is None):
+            continue  # A run of an older format has no curve, one merged of uneven processes none to be judged.
         yield Total(what, ours, theirs)
 
 
@@ -76,6 +81,7 @@ def _amounts(
         "bytes_moved": _sum(row.bytes_moved for row in rows.values()),
         "allocations": allocated("allocations"),
         "allocated_bytes": allocated("allocated_bytes"),
+        PEAK: max(profile.allocation_curve.live_bytes, default=None) if profile.allocation_curve else None,
     }
     words: Counter[str] = Counter()
     for one in primitives:

@@ -23,12 +23,15 @@ from perfsuite.analyse.kernel import kernel_change
 from perfsuite.analyse.report import Report
 from perfsuite.analyse.tables import short_direction
 from perfsuite.errors import RenderError
+from perfsuite.gate.model import GateResult
 from perfsuite.present import cells, phrases
+from perfsuite.present.gate import words
 from perfsuite.present.report.data import as_script, page_data, written_dtypes
 from perfsuite.present.report.drawings import draw
 from perfsuite.present.report.facts import environment_facts, pass_facts
 from perfsuite.present.report.theme import theme_css
 from perfsuite.present.roofline import format_rate
+from perfsuite.records import Environment
 from perfsuite.stats import MEDIAN_INTERVAL_SAMPLES
 from perfsuite.units import format_grouped
 
@@ -43,14 +46,17 @@ _FAILURES = (jinja2.TemplateError, ArithmeticError, ValueError)
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
-def render_report(report: Report) -> str:
+def render_report(report: Report, gate: GateResult | None = None) -> str:
     """The page; it can be encoded as UTF-8 whatever the names in the run are made of.
+
+    Args:
+        gate: what the gate says of the benchmarks, some or all of which are the report's workloads; it comes first.
 
     Raises:
         RenderError: a figure cannot be drawn, or a template cannot show a value.
     """
     try:
-        return _rendered(report)
+        return _rendered(report, gate)
     except _FAILURES as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         raise RenderError(
@@ -59,7 +65,7 @@ def render_report(report: Report) -> str:
         ) from error
 
 
-def _rendered(report: Report) -> str:
+def _rendered(report: Report, gate: GateResult | None) -> str:
     workloads = [
         {"id": f"w{index}", "it": one, "drawings": draw(one, f"w{index}")} for index, one in enumerate(report.workloads)
     ]
@@ -68,12 +74,21 @@ def _rendered(report: Report) -> str:
     return page.render(
         report=report,
         workloads=workloads,
+        gate=gate,
+        judged={one.name: one for one in gate.benchmarks} if gate is not None else {},
+        # Workers that never started have none to tell of.
+        environment=report.run.environment if gate is None or any(_environments(gate)) else None,
+        environments_known=gate is None or all(_environments(gate)),
         data=as_script(page_data(report)),
         styles=Markup(theme_css() + _static("report.css")),
         script=Markup(script),
         script_hash=_hash(script),
         version=__version__,
     )
+
+
+def _environments(gate: GateResult) -> tuple[Environment | None, Environment | None]:
+    return gate.base.environment, gate.head.environment
 
 
 def _hash(script: str) -> str:
@@ -118,6 +133,7 @@ def _templates() -> jinja2.Environment:
     )
     environment.globals.update(
         phrases=phrases,
+        words=words,
         environment_facts=environment_facts,
         pass_facts=pass_facts,
         rough_sentences=phrases.rough_sentences,

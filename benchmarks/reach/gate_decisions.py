@@ -1,0 +1,258 @@
+"""Real decisions of `perfsuite gate`: false alarms, misses, culprits and minutes, on a step of about 20 ms.
+
+Each decision is a gate of its own, with its own processes, of the step that ``perfsuite calibrate`` has against itself:
+
+- ``aa``: both sides are the same, at the threshold of 3 %;
+- ``6at3``: head runs an operator that base does not, which costs 6 %, at 3 %;
+- ``3at1``: one that costs 3 %, at 1 %.
+
+Decisions take minutes, so they are taken one by one, of all kinds in turn, and each is appended with its raw traces to
+``benchmarks/data/gate-decisions-MACHINE.jsonl.gz``: stop whenever you like, and go on with the same command.
+
+``python -m benchmarks.reach.gate_decisions [--kinds K…] [--decisions N] [--minutes M]`` takes decisions;
+``--summary`` only says what the file holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import math
+import os
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.reach.common import MISSED, REACHED, UNSETTLED
+from perfsuite.capture.calibration.test_calibration_step import PLANT, PLANTED
+from perfsuite.environment import gather_environment
+from perfsuite.gate.calibration import proportion_at_most
+from perfsuite.gate.model import GateResult, PairTrace
+from perfsuite.gate.rehearse import step_folder
+from perfsuite.gate.session import Options, compare_sides
+from perfsuite.stats import mean, median
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+#: Elements of the plant of the first calibration, and how many pairs each takes.
+_PROBE_ELEMENTS = 400_000
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A planted slowdown, the threshold it is judged at, and what is right."""
+
+    plant: float
+    threshold: float
+    right: str
+    #: Of decisions: the least share of right ones, and how many decisions settle it.
+    target: float
+    decisions: int
+
+
+KINDS = {
+    "aa": Kind(0.0, 0.03, "unchanged", 0.95, 200),
+    "6at3": Kind(0.06, 0.03, "regressed", 0.95, 60),
+    "3at1": Kind(0.03, 0.01, "regressed", 0.90, 60),
+}
+
+
+def decide(kind: Kind, elements: int) -> GateResult:
+    """One gate."""
+    head = f"env:{PLANT}={elements}" if kind.plant else "."
+    options = Options(threshold=kind.threshold, shortcut=False)
+    with step_folder() as folder:
+        result, _ = compare_sides(".", head, folder, options)
+    if result.interrupted:
+        raise KeyboardInterrupt
+    return result
+
+
+def calibrated(share: float) -> int:
+    """Elements of the plant that slow the step down by ``share`` on this machine, found by planting some."""
+    probe = Kind(1.0, 0.03, "regressed", 0, 0)
+    ratio = math.exp(mean([trace.log_ratio for trace in decide(probe, _PROBE_ELEMENTS).benchmarks[0].pairs]))
+    return max(1, round(_PROBE_ELEMENTS * share / (ratio - 1)))
+
+
+# --- the file --------------------------------------------------------------------------------------
+
+
+def record(name: str, elements: int, result: GateResult) -> dict[str, Any]:
+    """What is kept of a decision: all of the times, and what was made of them."""
+    (one,) = result.benchmarks
+    judgement = one.judgement
+    return {
+        "kind": name,
+        "elements": elements,
+        "commit": gather_environment(cwd=Path(__file__).parent).git_commit,
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "verdict": one.verdict,
+        "reasons": list(one.reasons),
+        "notes": list(one.notes),
+        "threshold": one.policy.threshold,
+        "ratio": judgement.ratio if judgement else None,
+        "interval": judgement.interval if judgement else None,
+        "spread": judgement.spread if judgement else None,
+        "seconds": one.seconds,
+        "gate_seconds": result.seconds,
+        "culprit": one.attribution.rows[0].name if one.attribution and one.attribution.rows else None,
+        "census": [failure.text for failure in one.census.failures] if one.census else None,
+        "torch": result.head.environment.torch if result.head.environment else None,
+        "cpu": result.head.environment.cpu_model if result.head.environment else None,
+        "pairs": [_trace(trace) for trace in one.pairs],
+    }
+
+
+def _trace(trace: PairTrace) -> dict[str, Any]:
+    sides = {side: [[round(ns) for ns in turn] for turn in turns] for side, turns in _turns(trace).items()}
+    return {**sides, "order": trace.order, "first": trace.first, "seconds": round(trace.seconds, 3)}
+
+
+def _turns(trace: PairTrace) -> Mapping[str, Sequence[Sequence[float]]]:
+    return {"base": trace.base_ns, "head": trace.head_ns}
+
+
+def trace_of(saved: Mapping[str, Any]) -> PairTrace:
+    """A pair as it was saved."""
+    base, head = (tuple(map(tuple, saved[side])) for side in ("base", "head"))
+    return PairTrace(base, head, saved["order"], saved["first"], saved["seconds"])
+
+
+def load(path: Path) -> Iterator[dict[str, Any]]:
+    """The decisions of a file; a last line that an interruption cut short is left out."""
+    if not path.exists():
+        return
+    with gzip.open(path, "rt") as lines:
+        while True:
+            try:
+                line = next(lines)
+            except (StopIteration, EOFError):
+                return
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
+def append(path: Path, decision: Mapping[str, Any]) -> None:
+    """Add one, as a member of the archive of its own: what was there before is not touched."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("ab") as file:
+        file.write(gzip.compress((json.dumps(decision, separators=(",", ":")) + "\n").encode()))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def machine_file() -> Path:
+    """The file of this kind of machine."""
+    environment = gather_environment()
+    words = f"{environment.cpu_model or 'unknown'}-{environment.usable_cpus}cpu"
+    return DATA / f"gate-decisions-{re.sub(r'[^a-z0-9]+', '-', words.lower()).strip('-')}.jsonl.gz"
+
+
+# --- what it says ----------------------------------------------------------------------------------
+
+
+def summary(decisions: Sequence[Mapping[str, Any]]) -> tuple[list[str], int]:
+    """A line for each finding, and the worst outcome."""
+    lines, worst = [], REACHED
+    for name, kind in KINDS.items():
+        mine = [one for one in decisions if one["kind"] == name]
+        if not mine:
+            lines.append(f"{name}: no decision yet")
+            worst = max(worst, UNSETTLED)
+            continue
+        verdicts = Counter(one["verdict"] for one in mine)
+        right = verdicts[kind.right]
+        seconds = [one["gate_seconds"] for one in mine]
+        pairs = [len(one["pairs"]) for one in mine]
+        ratios = [one["ratio"] for one in mine if one["ratio"]]
+        lines.append(
+            f"{name}: {len(mine)} decisions: {', '.join(f'{count} {word}' for word, count in verdicts.most_common())}"
+        )
+        lines.append(
+            f"  {kind.right} {100 * right / len(mine):.1f} % (wanted {100 * kind.target:g} %; at least "
+            f"{100 * (1 - proportion_at_most(len(mine) - right, len(mine))):.1f} % with 95 % confidence)"
+        )
+        lines.append(
+            f"  ratio: median {median(ratios):.4f}; pairs: median {median(pairs):g}, most {max(pairs)}; "
+            f"seconds: median {median(seconds):.0f}, most {max(seconds):.0f} (wanted ≤ 90)"
+        )
+        reached = right / len(mine) >= kind.target and max(seconds) <= 90
+        if name == "aa":
+            alarms = verdicts["regressed"] + verdicts["improved"]
+            bound = 100 * proportion_at_most(alarms, len(mine))
+            lines.append(
+                f"  false alarms: {verdicts['regressed']} regressed, {verdicts['improved']} improved "
+                f"(wanted ≤ 2 of 200); their rate is at most {bound:.1f} % with 95 % confidence"
+            )
+            reached = reached and alarms <= 2
+        else:
+            named = [one["culprit"] for one in mine if one["verdict"] == "regressed"]
+            share = sum(one == PLANTED for one in named) / len(named) if named else 0.0
+            lines.append(f"  planted operator named first: {100 * share:.1f} % of {len(named)} (wanted 95 %)")
+            reached = reached and share >= 0.95
+        settled = len(mine) >= kind.decisions
+        lines.append(
+            f"  {'reached' if reached else 'missed'}{'' if settled else f', of {kind.decisions} decisions wanted'}"
+        )
+        worst = max(worst, REACHED if reached and settled else MISSED if not reached else UNSETTLED)
+    return lines, worst
+
+
+# --- the command -----------------------------------------------------------------------------------
+
+
+def main() -> int:
+    """Take decisions until there are enough, or time is up."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--decisions", type=int, help="of each kind; default: 200 of aa, 60 of the others")
+    parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--summary", action="store_true")
+    parser.add_argument("--file", type=Path)
+    arguments = parser.parse_args()
+    path = arguments.file or machine_file()
+    if not arguments.summary:
+        try:
+            gather(path, arguments.kinds, arguments.decisions, time.monotonic() + 60 * arguments.minutes)
+        except KeyboardInterrupt:
+            print("stopped; the same command goes on", file=sys.stderr)
+    lines, outcome = summary(list(load(path)))
+    print(*lines, sep="\n")
+    return outcome
+
+
+def gather(path: Path, kinds: Sequence[str], decisions: int | None, deadline: float) -> None:
+    """Take decisions of the kinds in proportion to what each lacks."""
+    before = list(load(path))
+    counts = Counter(one["kind"] for one in before)
+    wanted = {name: decisions or KINDS[name].decisions for name in kinds}
+    # The same plant as before: all decisions of a kind are about one slowdown.
+    elements: dict[str, int] = {one["kind"]: one["elements"] for one in before}
+    while time.monotonic() < deadline:
+        left = {name: wanted[name] - counts[name] for name in kinds if counts[name] < wanted[name]}
+        if not left:
+            return
+        name = max(left, key=lambda kind: left[kind] / wanted[kind])
+        kind = KINDS[name]
+        if kind.plant and name not in elements:
+            elements[name] = calibrated(kind.plant)
+        result = decide(kind, elements.get(name, 0))
+        decision = record(name, elements.get(name, 0), result)
+        append(path, decision)
+        counts[name] += 1
+        print(
+            f"{decision['at']} {name} {counts[name]}/{wanted[name]}: {decision['verdict']} "
+            f"{decision['ratio'] and round(decision['ratio'], 4)} in {len(decision['pairs'])} pairs, "
+            f"{decision['gate_seconds']:.0f} s, {decision['culprit']}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The calibration of this machine on disk: ``DIR/calibration.json``, from which the gate takes its default budget."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from perfsuite.codec import from_json, to_json
+from perfsuite.environment import gather_environment
+from perfsuite.errors import StoreError
+from perfsuite.gate.calibration import FORMAT, Calibration
+from perfsuite.records import Environment
+from perfsuite.store.files import parse_document, reason, write_atomically
+
+NAME = "calibration.json"
+_AGAIN = "make a new one with: perfsuite calibrate"
+#: Another of these is another machine, or another part of it.
+_MACHINE = ("cpu_model", "usable_cpus")
+
+
+def save_calibration(directory: Path, calibration: Calibration) -> Path:
+    """Write it so that a reader sees the old one or all of the new one; returns the file.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    path = directory / NAME
+    text = json.dumps({"format": FORMAT, **to_json(calibration)}, indent=1, allow_nan=False) + "\n"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {reason(error)}") from error
+    return path
+
+
+def load_calibration(directory: Path) -> Calibration | None:
+    """The calibration in this folder; None if there is none.
+
+    Raises:
+        StoreError: it cannot be read; the message says how to make a new one.
+    """
+    path = directory / NAME
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {reason(error)}") from error
+    try:
+        version, found = parse_document(data)
+        if version != FORMAT:
+            raise StoreError(f"format {version}, this perfsuite reads {FORMAT}")
+        return from_json(Calibration, found)
+    except StoreError as error:
+        raise StoreError(f"{path}: {error}; {_AGAIN}") from error
+
+
+def budget_of(directory: Path) -> float | None:
+    """The seconds a benchmark that the calibration of this machine recommends; None where there is none of it.
+
+    Raises:
+        StoreError: as :func:`load_calibration`.
+    """
+    calibration = load_calibration(directory)
+    if calibration is None or not _is_here(calibration.environment):
+        return None
+    return calibration.recommended_seconds
+
+
+def _is_here(environment: Environment | None) -> bool:
+    here = gather_environment()
+    return environment is not None and all(getattr(environment, key) == getattr(here, key) for key in _MACHINE)

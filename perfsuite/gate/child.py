@@ -1,0 +1,87 @@
+"""Short-lived children that leave nothing behind, however they or the gate end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+_GRACE_SECONDS = 5.0
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait for the end of the block, and then act as they would have: it must not be left half done.
+
+    Elsewhere than in the main thread, which is the only one that is interrupted, this does nothing.
+    """
+    arrived: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        arrived.append(number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not None:  # set by a library in C: nobody could put it back
+                before[number] = signal.signal(number, note)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if arrived:
+            signal.raise_signal(arrived[0])
+
+
+def run_child(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    seconds: float,
+    *,
+    cwd: Path | None = None,
+    stdin: bytes = b"",
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command to its end; with it end all processes that it started and that are still in its session.
+
+    Raises:
+        OSError: it cannot be started.
+        subprocess.TimeoutExpired: it took longer than ``seconds``, and was ended.
+    """
+    process = None
+    try:
+        with interrupts_held():  # or there would be a child that nobody knows of
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=cwd,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # the terminal's Ctrl-C is for us, and a child may have children of its own
+            )
+        printed, said = process.communicate(stdin, timeout=seconds)
+        return subprocess.CompletedProcess(command, process.returncode, printed, said)
+    except BaseException:
+        if process is not None:
+            end_session(process)
+        raise
+
+
+def end_session(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a session, and its children; first with the chance to clean up behind themselves."""
+    with interrupts_held():
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_SECONDS)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            with contextlib.suppress(OSError):
+                if stream is not None:
+                    stream.close()

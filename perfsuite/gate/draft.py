@@ -1,0 +1,157 @@
+"""A benchmark while the gate is at it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from perfsuite.gate.attribute import attribute, compare
+from perfsuite.gate.census import CensusRules, judge_census
+from perfsuite.gate.judge import affordable, judge
+from perfsuite.gate.merge import merge
+from perfsuite.gate.model import BenchmarkResult, Judgement, PairTrace, Policy
+from perfsuite.records import Profile, Samples
+from perfsuite.stats import mean
+
+#: How many pairs are profiled whatever the clock says: what differs between them is no property of the code.
+CENSUS_PAIRS = 2
+#: Pairs that failed before a benchmark is given up.
+_FAULTS = 2
+
+
+@dataclass
+class Draft:
+    """What is known of a benchmark so far."""
+
+    name: str
+    nodeids: Mapping[str, str]
+    policy: Policy
+    #: How many benchmarks the gate judges at once.
+    family: int
+    timed: bool = True
+    pairs: list[PairTrace] = field(default_factory=list)
+    profiles: list[Mapping[str, Profile]] = field(default_factory=list)
+    seconds: float = 0.0
+    reasons: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    faults: int = 0
+    #: ``missing`` or ``incomparable``, where it is settled without times.
+    settled: str | None = None
+    judgement: Judgement | None = None
+    #: Without another pair within its budget.
+    spent: bool = False
+    #: How many of ``pairs`` know what they took.
+    charged: int = 0
+    #: Of ``seconds``, what profiles took.
+    profiling: float = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether it needs another pair."""
+        if self.settled or self.spent:
+            return False
+        if len(self.profiles) < CENSUS_PAIRS and not (self.judgement and self.judgement.decided and self.profiles):
+            return True
+        return self.timed and not (self.judgement is not None and self.judgement.decided)
+
+    def add(self, trace: PairTrace) -> None:
+        """Judge anew, with the times of another pair."""
+        self.pairs.append(trace)
+        self.judgement = judge(
+            [pair.log_ratio for pair in self.pairs], self.policy, self.family, [pair.first for pair in self.pairs]
+        )
+
+    def spend(self, seconds: float) -> None:
+        """Count what a pair took, and close the benchmark if it cannot afford another."""
+        self.seconds += seconds
+        if len(self.pairs) > self.charged:
+            self.pairs[-1] = replace(self.pairs[-1], seconds=seconds)
+            self.charged = len(self.pairs)
+        tries = len(self.pairs) + self.faults
+        if not tries:
+            return
+        each = (self.seconds - self.profiling) / tries
+        if len(self.pairs) == 1 and self.timed:
+            # Before the first look, and by what has nothing to do with what was seen: the plan is for what fits.
+            left = max(1.0, self.policy.seconds - CENSUS_PAIRS * self.profiling)
+            self.policy = replace(affordable(replace(self.policy, seconds=left), each), seconds=self.policy.seconds)
+        late = self.seconds + each > self.policy.seconds and tries >= self.policy.least_pairs
+        self.spent = late or len(self.pairs) >= self.policy.max_pairs
+
+    def wants_profile(self) -> bool:
+        """Whether this pair is to be profiled: for the census, or because there may be something to explain."""
+        if len(self.profiles) < CENSUS_PAIRS:
+            return True
+        if not self.pairs:
+            return False
+        estimate = abs(mean([pair.log_ratio for pair in self.pairs]))
+        return estimate > math.log1p(self.policy.threshold) / 2
+
+    def note(self, *sentences: str) -> None:
+        """Keep what has not been said before."""
+        self.notes += [one for one in sentences if one not in self.notes]
+
+    def settle(self, verdict: str, reason: str) -> None:
+        """End it without a judgement."""
+        self.settled = verdict
+        self.reasons.append(reason)
+
+    def failed(self, reason: str) -> None:
+        """A pair came to nothing; after some the benchmark is given up."""
+        self.faults += 1
+        if self.faults >= _FAULTS:
+            self.settle("incomparable", reason)
+        else:
+            self.note(f"a pair was thrown away and run again: {reason}")
+
+    def result(self, rules: CensusRules) -> BenchmarkResult:
+        """What is known, judged."""
+        verdict = self.settled
+        if verdict is None and self.timed:
+            verdict = self.judgement.verdict if self.judgement is not None else "inconclusive"
+        plain = BenchmarkResult(
+            self.name,
+            verdict,
+            self.policy,
+            self.judgement if self.settled is None else None,
+            tuple(self.pairs),
+            self.seconds,
+            tuple(self.reasons),
+            tuple(self.notes),
+        )
+        return plain if self.settled or not self.profiles else _explained(plain, self.profiles, rules)
+
+
+def _explained(plain: BenchmarkResult, profiles: list[Mapping[str, Profile]], rules: CensusRules) -> BenchmarkResult:
+    """With the census, and with what explains a change of the time."""
+    times = {
+        "base": tuple(pair.base_median_ns for pair in plain.pairs),
+        "head": tuple(pair.head_median_ns for pair in plain.pairs),
+    }
+    base, head = (
+        replace(
+            merge([one[side] for one in profiles]),
+            name=plain.name,
+            samples=Samples(times[side]) if times[side] else None,
+        )
+        for side in ("base", "head")
+    )
+    judgement = plain.judgement
+    diff = compare(
+        base,
+        head,
+        judgement.ratio if judgement else None,
+        judgement.interval if judgement else None,
+        plain.policy.confidence,
+        len(plain.pairs),
+    )
+    changed = plain.verdict in ("regressed", "improved")
+    return replace(
+        plain,
+        base=base,
+        head=head,
+        diff=diff,
+        census=judge_census(diff, base, head, rules, len(profiles)),
+        attribution=attribute(diff, base, head, plain.verdict == "regressed") if changed else None,
+    )

@@ -1,0 +1,197 @@
+"""One worker: a process that steps on command, and everything that can go wrong with it, as one error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from perfsuite.errors import PerfsuiteError
+from perfsuite.protocol import PROTOCOL, Channel, ClosedError
+
+#: What a worker whose socket is closed may take to end.
+_FAREWELL_SECONDS = 10.0
+#: How much of what a worker printed is looked at for the reason it ended.
+_TAIL_BYTES = 8192
+
+
+@dataclass(frozen=True)
+class Runnable:
+    """A side, ready to be started: its interpreter, where, with which variables, and the paths that pytest gets."""
+
+    name: str
+    python: str
+    cwd: Path
+    variables: Mapping[str, str]
+    #: Options that keep other plugins of this interpreter from disturbing.
+    options: Sequence[str] = ()
+
+
+class WorkerFault(PerfsuiteError):
+    """A worker died, hung, failed or talked nonsense; ``side`` says whose.  Never a verdict."""
+
+    def __init__(self, side: str, text: str) -> None:
+        """``text`` follows "base's worker"."""
+        super().__init__(f"{side}'s worker {text}")
+        self.side = side
+
+
+class Worker:
+    """A started worker; close it whatever happens."""
+
+    def __init__(self, side: Runnable, paths: Sequence[str]) -> None:
+        """Start it.
+
+        Raises:
+            WorkerFault: the interpreter cannot be started.
+        """
+        self.side = side.name
+        ours, theirs = socket.socketpair()
+        #: Whether the benchmark it has come to is being run; None between benchmarks.
+        self.begun: bool | None = None
+        self._log: IO[bytes] = tempfile.TemporaryFile(prefix="perfsuite-worker-")  # noqa: SIM115 - closed by `close`
+        command = [
+            side.python, "-m", "pytest", f"--profile-dnn-worker={theirs.fileno()}",
+            "--continue-on-collection-errors", "--maxfail=0", "-p", "no:cacheprovider", *side.options, *paths,
+        ]  # fmt: skip
+        try:
+            # A session of its own: Ctrl-C is for the gate, which then ends its workers, and their children with them.
+            self._process = subprocess.Popen(
+                command,
+                cwd=side.cwd,
+                env=dict(side.variables),
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            self._log.close()
+            raise WorkerFault(side.name, f"cannot be started: {side.python}: {error.strerror}") from error
+        finally:
+            theirs.close()
+        self._channel = Channel(ours)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def ask(self, command: str, answer: str, seconds: float, **content: Any) -> Mapping[str, Any]:
+        """Send a command and wait for its answer.
+
+        Raises:
+            WorkerFault: it did not come; EndedError: the benchmark ended instead.
+        """
+        self.tell(command, **content)
+        return self.expect(answer, seconds)
+
+    def tell(self, command: str, **content: Any) -> None:
+        """Send a command.
+
+        Raises:
+            WorkerFault: the worker is gone.
+        """
+        try:
+            self._channel.send(command, **content)
+        except ClosedError:
+            raise self._fault_of_the_dead() from None
+
+    def expect(self, kind: str, seconds: float) -> Mapping[str, Any]:
+        """The next message, which must be of this kind.
+
+        Raises:
+            WorkerFault: it is not, or there is none; EndedError: it says that the benchmark ended.
+        """
+        try:
+            message = self._channel.receive(seconds)
+        except ClosedError:
+            raise self._fault_of_the_dead() from None
+        except PerfsuiteError as error:
+            raise WorkerFault(self.side, f"was given up: {error}{self._said()}") from error
+        if kind in ("waiting", "ready"):
+            self.begun = kind == "ready"
+        if message["type"] == kind:
+            return message
+        if message["type"] == "ended":
+            self.begun = None
+            raise EndedError(self.side, message["outcome"], message["why"])
+        raise WorkerFault(self.side, f"said {message['type']!r} where {kind!r} was expected")
+
+    def expect_end(self, seconds: float) -> EndedError:
+        """How the benchmark ended.
+
+        Raises:
+            WorkerFault: the worker said something else, or nothing.
+        """
+        message = self.expect("ended", seconds)
+        self.begun = None
+        return EndedError(self.side, message["outcome"], message["why"])
+
+    def greet(self, seconds: float) -> None:
+        """Wait until it is there.
+
+        Raises:
+            WorkerFault: it did not start, or speaks another version of the protocol.
+        """
+        hello = self.expect("hello", seconds)
+        if hello.get("protocol") != PROTOCOL:
+            raise WorkerFault(
+                self.side, f"speaks protocol {hello.get('protocol')}, this perfsuite {PROTOCOL}: install the same one"
+            )
+
+    def close(self) -> None:
+        """End it and everything it started: after its last message there is nothing to wait for."""
+        self._channel.close()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._log.close()
+
+    # --- why it is gone ----------------------------------------------------------------------------
+
+    def _fault_of_the_dead(self) -> WorkerFault:
+        try:
+            code = self._process.wait(_FAREWELL_SECONDS)
+        except subprocess.TimeoutExpired:
+            return WorkerFault(self.side, f"closed its socket but runs on{self._said()}")
+        if code < 0:
+            name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+            out_of_memory = ", as the kernel does when memory runs out" if -code == signal.SIGKILL else ""
+            return WorkerFault(self.side, f"was killed by {name}{out_of_memory}{self._said()}")
+        return WorkerFault(self.side, f"ended with exit code {code}{self._said()}")
+
+    def _said(self) -> str:
+        """The last that it printed, of pytest's own errors the first."""
+        size = self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(0, size - _TAIL_BYTES))
+        lines = [line.strip() for line in self._log.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith(("ERROR: ", "E  ", "perfsuite: "))]
+        last = (errors[:1] or lines[-1:] or [""])[0]
+        return f"; it said: {last[:300]}" if last else ""
+
+
+class EndedError(PerfsuiteError):
+    """A benchmark ended on a side before the gate was done with it."""
+
+    def __init__(self, side: str, outcome: str, why: str) -> None:
+        """``outcome`` is pytest's: ``passed``, ``failed`` or ``skipped``."""
+        super().__init__(f"{side}: {outcome}: {why}" if why else f"{side}: {outcome}")
+        self.side = side
+        self.outcome = outcome
+        self.why = why
+
+
+def suspended_ns() -> int:
+    """How long the machine has been suspended since it was started."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)

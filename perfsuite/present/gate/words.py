@@ -1,0 +1,220 @@
+"""What every face of a gate says of it, in a few words.  Texts from outside are as they came: faces escape them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from perfsuite.gate.model import VERDICTS, Attribution, BenchmarkResult, GateResult, Judgement, Side
+from perfsuite.present.cells import MISSING
+from perfsuite.present.phrases import counted, signed_share
+
+INTERRUPTED = 130
+#: Why a gate exits with 0, 3, 4 or 130; of 1 :func:`exit_meaning` knows more.
+_CODES = {
+    0: "the gate passes",
+    3: "a benchmark is inconclusive, and none is worse",
+    4: "a benchmark is missing or incomparable, and none regressed",
+    INTERRUPTED: "the gate was stopped before every benchmark had a verdict",
+}
+IDENTICAL = "nothing that could change a time differs between base and head, so nothing was run"
+NOT_TIMED = "not timed"
+UNFINISHED = "stopped before it had a verdict"
+#: How the figures of a gate come about, for whoever meets one for the first time.
+METHOD = (
+    "a process pair is one fresh process of each side, whose steps take turns in random order; its ratio is the median "
+    "over turns that follow each other, a change is the mean of the log-ratios of all pairs, and the intervals of all "
+    "benchmarks hold together, at every look at them"
+)
+_PACKAGES = 5
+_SURE = {"regressed": "slower by more than", "improved": "faster by more than", "unchanged": "within"}
+
+
+# --- the whole gate ---------------------------------------------------------------------------------
+
+
+def stopped(result: GateResult) -> bool:
+    """Whether the gate could not finish."""
+    return result.interrupted or bool(result.unfinished)
+
+
+def overall(result: GateResult) -> str | None:
+    """The gate's verdict; None where it was stopped, unless it regressed already: nothing is worse."""
+    return None if stopped(result) and result.verdict != "regressed" else result.verdict
+
+
+def exit_code(result: GateResult) -> int:
+    """What the command exits with where nothing allows an inconclusive gate to pass."""
+    return INTERRUPTED if stopped(result) else result.exit_code()
+
+
+def exit_meaning(result: GateResult, code: int | None = None) -> str:
+    """``exit code 4: a benchmark is missing or incomparable, and none regressed``; ``code`` as in :func:`exit_code`."""
+    code = exit_code(result) if code is None else code
+    if code != 1:
+        allowed = ", because inconclusive may" if code == 0 and result.verdict == "inconclusive" else ""
+        return f"exit code {code}: {_CODES[code]}{allowed}"
+    slower = any(one.verdict == "regressed" for one in result.benchmarks)
+    broken = any(one.failed_census for one in result.benchmarks)
+    reasons = [*(["is slower than its threshold allows"] * slower), *(["breaks a rule of the census"] * broken)]
+    return f"exit code 1: a benchmark {', and one '.join(reasons)}"
+
+
+def headline(result: GateResult) -> str:
+    """The gate's verdict as a word or two."""
+    return overall(result) or "no verdict"
+
+
+def tally(result: GateResult) -> str:
+    """``3 benchmarks in 93.1 s: 1 regressed, 2 unchanged``."""
+    if result.identical and not result.benchmarks:
+        return f"identical, which took {seconds(result.seconds)} to see"
+    said = Counter(verdict(one) for one in result.benchmarks)
+    parts = [f"{said[name]} {name}" for name in (*VERDICTS, NOT_TIMED) if said[name]]
+    failed = sum(one.failed_census for one in result.benchmarks)
+    parts += [f"census fails in {failed}"] if failed else []
+    parts += [f"{len(result.unfinished)} not finished"] if result.unfinished else []
+    count = counted(len(result.benchmarks) + len(result.unfinished), "benchmark")
+    return f"{count} in {seconds(result.seconds)}{': ' if parts else ''}{', '.join(parts)}"
+
+
+def worst_first(result: GateResult) -> list[BenchmarkResult]:
+    """The benchmarks in the order in which a reader wants to see them."""
+    return sorted(result.benchmarks, key=_rank)
+
+
+def _rank(one: BenchmarkResult) -> int:
+    if one.failed_census or one.verdict == "regressed":
+        return 0
+    return VERDICTS.index(one.verdict) if one.verdict is not None else len(VERDICTS)
+
+
+# --- the sides --------------------------------------------------------------------------------------
+
+
+def code_of(one: Side) -> str:
+    """Which code a side ran: ``commit 0123456789ab, with changes``; empty outside of git."""
+    return f"commit {one.commit[:12]}{', with changes' if one.dirty else ''}" if one.commit else ""
+
+
+def shared(result: GateResult) -> list[str]:
+    """The interpreter and the libraries that both sides ran with: ``torch 2.13.0``."""
+    base, head = _software(result.base), _software(result.head)
+    return [f"{name} {value}" for name, value in base.items() if value is not None and head[name] == value]
+
+
+def differing(result: GateResult) -> Iterator[tuple[str, str, str]]:
+    """Name, base's and head's, of what the sides were run with and differ in besides their code."""
+    base, head = result.base, result.head
+    yield from _unlike(_software(base), _software(head))
+    yield from _unlike(base.variables, head.variables)
+    packages = [one for one in _unlike(base.packages, head.packages) if one[0] != "torch"]
+    yield from packages[:_PACKAGES]
+    if len(packages) > _PACKAGES:
+        yield "packages", MISSING, f"{len(packages) - _PACKAGES} more of other versions"
+
+
+def _software(one: Side) -> dict[str, str | None]:
+    torch = one.packages.get("torch") or (one.environment.torch if one.environment is not None else None)
+    return {"interpreter": one.python or None, "Python": one.python_version, "torch": torch}
+
+
+def _unlike(base: Mapping[str, str | None], head: Mapping[str, str | None]) -> list[tuple[str, str, str]]:
+    names = sorted({*base, *head})
+    sides = [(name, base.get(name), head.get(name)) for name in names]
+    return [(name, one or MISSING, other or MISSING) for name, one, other in sides if one != other]
+
+
+# --- a benchmark ------------------------------------------------------------------------------------
+
+
+def seconds(taken: float) -> str:
+    """``41.2 s``."""
+    return f"{taken:.1f} s"
+
+
+def per_cent(share: float) -> str:
+    """A threshold: ``3%``, ``0.5%``."""
+    return f"{share * 100:g}%"
+
+
+def change(judgement: Judgement | None) -> str:
+    """By how much head's step takes longer, and the interval: ``+6.2% (+4.9 to +7.6)``."""
+    if judgement is None or judgement.ratio is None:
+        return MISSING
+    step = signed_share(judgement.ratio - 1)
+    return step if judgement.interval is None else f"{step} ({interval(judgement)})"
+
+
+def interval(judgement: Judgement | None) -> str:
+    """``+4.9 to +7.6``, in per cent."""
+    if judgement is None or judgement.interval is None:
+        return MISSING
+    return " to ".join(signed_share(end - 1).removesuffix("%") for end in judgement.interval)
+
+
+def pairs(one: BenchmarkResult) -> str:
+    """How many process pairs there were, as a cell."""
+    return str(one.judgement.process_pairs if one.judgement is not None else len(one.pairs))
+
+
+def census(one: BenchmarkResult) -> str:
+    """``passes``, ``2 failures``, or – where there is none."""
+    if one.census is None:
+        return MISSING
+    return "passes" if one.census.passed else counted(len(one.census.failures), "failure")
+
+
+def verdict(one: BenchmarkResult) -> str:
+    """The verdict by time as a cell."""
+    return one.verdict or NOT_TIMED
+
+
+def why(one: BenchmarkResult) -> str:
+    """The verdict by time and what it rests on; it has no text from outside, :attr:`BenchmarkResult.reasons` do."""
+    threshold, found, said = per_cent(one.policy.threshold), one.judgement, change(one.judgement)
+    after = f" after {counted(found.process_pairs, 'process pair')}" if found is not None else ""
+    if one.verdict in _SURE:
+        return f"{one.verdict}: {said}, surely {_SURE[one.verdict]} the threshold of {threshold}{after}"
+    if one.verdict == "inconclusive":
+        return f"inconclusive: {said}, threshold {threshold}{after}; {_undecided(found)}"
+    return verdict(one)
+
+
+def lines(one: BenchmarkResult) -> list[str]:
+    """The same with the reasons: why there is no verdict by time, or what happened on the way to it."""
+    if one.verdict in _SURE or one.verdict == "inconclusive" or not one.reasons:
+        return [why(one), *one.reasons]
+    return [f"{why(one)}: {'; '.join(one.reasons)}"]
+
+
+def _undecided(found: Judgement | None) -> str:
+    """How many more pairs it takes, and what these could have seen."""
+    if found is None or found.interval is None:
+        return "too few pairs for an interval"
+    if found.further_pairs is None:
+        more = "no number of further pairs would decide if the estimate stays as it is"
+    else:
+        more = f"{counted(found.further_pairs, 'further process pair')} would decide if it stays as it is"
+    if found.minimal_detectable is None:
+        return f"{more}; what these could have seen is not known"
+    return f"{more}; the smallest slowdown that these could have seen is {signed_share(found.minimal_detectable)}"
+
+
+def remarkable(one: BenchmarkResult) -> bool:
+    """Whether there is more to say of it than its line in a table."""
+    return one.verdict not in ("unchanged", None) or one.failed_census or bool(one.reasons or one.notes)
+
+
+def explained(found: Attribution) -> str:
+    """What the rows of an attribution are."""
+    if not found.sure:
+        return "No row surely changed the way the step did; the largest changes"
+    return f"{counted(found.sure, 'row')} surely changed the way the step did, the likeliest first"
+
+
+def steady(one: BenchmarkResult) -> str | None:
+    """What the census did not judge; None where there is nothing to say."""
+    if one.census is None or not one.census.unsteady:
+        return None
+    return f"{counted(one.census.unsteady, 'count')} not judged, because within a side it is not steady"

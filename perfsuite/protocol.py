@@ -1,0 +1,107 @@
+"""How a gate and its workers talk: one JSON object a line, over a socket that nothing else writes to.
+
+A worker is ``python -m pytest --profile-dnn-worker=FD``.  What is said, in this order:
+
+====================  =====================================================================================
+the worker            the gate
+====================  =====================================================================================
+``hello``             ``collect``: which node ids are wanted, and the folders whose modules are of interest
+``collected``         ``run``: which node ids to run
+``waiting``           ``begin``: build the next benchmark and warm it up; or ``skip`` it
+``ready``             ``step``, ``profile`` or ``environment``, any number of times; then ``finish``
+``steps`` …           (the answer to each)
+``ended``             (the worker goes on to ``waiting``, or to ``bye``)
+``bye``
+====================  =====================================================================================
+
+A worker that has nothing to say any more, or whose socket closes, ends.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from perfsuite.errors import PerfsuiteError
+
+#: Raised whenever a message changes its meaning; both ends must have the same.
+PROTOCOL = 1
+#: A profile of a large model has a few megabytes.
+_LONGEST = 256 << 20
+
+
+class ProtocolError(PerfsuiteError):
+    """What came over the socket is no message of this protocol."""
+
+
+class ClosedError(PerfsuiteError):
+    """The other end is gone."""
+
+
+class SilenceError(PerfsuiteError):
+    """The other end did not answer in time."""
+
+
+class Channel:
+    """One end of the socket."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self._rest = bytearray()
+
+    def send(self, kind: str, **content: Any) -> None:
+        """Send one message.
+
+        Raises:
+            ClosedError: nobody reads it.
+        """
+        line = json.dumps({"type": kind, **content}, allow_nan=False, separators=(",", ":")) + "\n"
+        try:
+            self._socket.sendall(line.encode())
+        except OSError as error:
+            raise ClosedError(f"cannot send {kind!r}: {error.strerror}") from error
+
+    def receive(self, seconds: float | None = None) -> Mapping[str, Any]:
+        """The next message.
+
+        Raises:
+            SilenceError: none came within ``seconds``; ClosedError: none will come; ProtocolError: it is none.
+        """
+        deadline = None if seconds is None else time.monotonic() + seconds
+        searched = 0
+        while (end := self._rest.find(b"\n", searched)) < 0:
+            searched = len(self._rest)
+            if searched > _LONGEST:
+                raise ProtocolError(f"a message of more than {_LONGEST >> 20} MiB")
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and (left <= 0 or not select.select([self._socket], [], [], left)[0]):
+                raise SilenceError(f"no answer within {seconds:g} s")
+            try:
+                more = self._socket.recv(1 << 20)
+            except OSError as error:
+                raise ClosedError(f"cannot receive: {error.strerror}") from error
+            if not more:
+                raise ClosedError("the connection was closed")
+            self._rest += more
+        line = bytes(self._rest[:end])
+        del self._rest[: end + 1]
+        return _message(line)
+
+    def close(self) -> None:
+        """Close this end; the other one notices."""
+        self._socket.close()
+
+
+def _message(line: bytes) -> Mapping[str, Any]:
+    shown = repr(line[:80].decode("utf-8", "replace"))
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ProtocolError(f"not a message: {shown}") from None
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise ProtocolError(f"not a message: {shown}")
+    return message

@@ -1,0 +1,208 @@
+"""A pytest session that a gate steps from outside: see :mod:`perfsuite.protocol`."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import signal
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from perfsuite import __version__
+from perfsuite.capture.phases import PhaseRecorder
+from perfsuite.capture.preload import preload
+from perfsuite.capture.seeding import seed
+from perfsuite.capture.step import Step
+from perfsuite.capture.timing import time_turn, warm_up
+from perfsuite.codec import to_json
+from perfsuite.errors import PerfsuiteError
+from perfsuite.gate.loaded import loaded_files
+from perfsuite.protocol import PROTOCOL, Channel, ClosedError, ProtocolError
+from perfsuite.pytest_settings import MarkerSettings, read_marker
+
+#: The name of Linux's prctl(2) for: send me this signal when my parent dies.
+_PR_SET_PDEATHSIG = 1
+
+
+class WorkerSession:
+    """Answers the gate; registered as a plugin in a worker's session."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._channel = Channel(socket.socket(fileno=descriptor))
+        self._roots: list[str] = []
+        self._errors: list[str] = []
+        self._ended: dict[str, Any] = {}
+        self._skipped = False
+        _die_with_parent()
+        self._channel.send("hello", protocol=PROTOCOL, perfsuite=__version__)
+
+    # --- pytest's hooks ----------------------------------------------------------------------------
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep why a file could not be collected."""
+        if report.failed:
+            self._errors.append(f"{report.nodeid}: {_last_line(report.longreprtext)}")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Tell which benchmarks there are; keep those that the gate wants, in its order."""
+        collect = self._command("collect")
+        wanted, self._roots = collect["wanted"], collect["roots"]
+        there = {
+            item.nodeid: item
+            for item in items
+            if "profiled" in getattr(item, "fixturenames", ()) and _is_wanted(item.nodeid, wanted)
+        }
+        if there:
+            preload()
+        self._channel.send(
+            "collected", benchmarks=[_described(item) for item in there.values()], errors=list(self._errors)
+        )
+        run = self._command("run")
+        items[:] = [there[nodeid] for nodeid in run["nodeids"] if nodeid in there]
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
+        """Wait until it is this benchmark's turn: two processes that compute at once disturb each other."""
+        self._ended = {}
+        self._channel.send("waiting", nodeid=item.nodeid)
+        self._skipped = self._command("begin", "skip")["type"] == "skip"
+        seed(0)
+        result = yield
+        self._channel.send("ended", nodeid=item.nodeid, **{"outcome": "passed", "why": "", **self._ended})
+        return result
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        """Leave the benchmark out if the other side has none to compare it with."""
+        if self._skipped:
+            pytest.skip("the gate leaves it out")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep how the benchmark ended; what went wrong first counts."""
+        if report.outcome != "passed" and not self._ended:
+            self._ended = {"outcome": report.outcome, "why": _reason(report)}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Say that nothing follows: fixtures and temporary folders are gone, and nobody reads a summary.
+
+        The gate ends the process then.
+        """
+        with suppress(ClosedError):
+            self._channel.send("bye")
+            self._channel.close()
+
+    # --- a benchmark -------------------------------------------------------------------------------
+
+    def serve(self, nodeid: str, step: Step, recorder: PhaseRecorder, marker: MarkerSettings, model: Any) -> Any:
+        """Warm the step up, then do what the gate says until it has had enough.
+
+        Returns:
+            What the step returned when it was called once more.
+
+        Raises:
+            PerfsuiteError: the gate is gone, or speaks another protocol; CaptureError: a pass could not measure.
+        """
+        warmed = warm_up(step)
+        gc.collect()
+        gc.freeze()
+        try:
+            self._channel.send(
+                "ready",
+                nodeid=nodeid,
+                warm_up_ns=list(warmed.calls_ns),
+                settled=warmed.settled,
+                repeatable=step.setup is None and step.teardown is None,
+                loaded=loaded_files(self._roots),
+            )
+            while (command := self._channel.receive())["type"] != "finish":
+                self._obey(command, step, recorder, marker, model)
+        finally:
+            gc.unfreeze()
+        with step.ready() as call:
+            return call()
+
+    def _obey(
+        self, command: Mapping[str, Any], step: Step, recorder: PhaseRecorder, marker: MarkerSettings, model: Any
+    ) -> None:
+        kind = command["type"]
+        if kind == "step":
+            times = time_turn(step, command["count"], command["iterations"])
+            self._channel.send("steps", ns=times, rss_bytes=_rss_bytes())
+            gc.collect()
+        elif kind == "profile":
+            self._channel.send("profile", profile=_profile(step, recorder, marker, model, command["steps"]))
+        elif kind == "environment":
+            from perfsuite.capture.torch_facts import torch_facts
+            from perfsuite.environment import gather_environment
+
+            self._channel.send("environment", environment=to_json(gather_environment(torch_facts())))
+        else:
+            raise ProtocolError(f"unknown command {kind!r}")
+
+    def _command(self, *kinds: str) -> Mapping[str, Any]:
+        try:
+            message = self._channel.receive()
+        except PerfsuiteError as error:
+            pytest.exit(f"perfsuite: the gate is gone: {error}", returncode=pytest.ExitCode.INTERRUPTED)
+        if message["type"] not in kinds:
+            pytest.exit(f"perfsuite: the gate said {message['type']!r}, expected {' or '.join(kinds)}", returncode=3)
+        return message
+
+
+def _profile(step: Step, recorder: PhaseRecorder, marker: MarkerSettings, model: Any, steps: int) -> Any:
+    from perfsuite.capture.passes import Settings, capture_profile, infer_dtype
+
+    settings = Settings(("operators", "primitives", "memory"), steps, marker.backend)
+    profile = to_json(capture_profile(step, recorder, settings))
+    return {**profile, "scale": marker.scale, "dtype": marker.dtype or infer_dtype(model)}
+
+
+def _is_wanted(nodeid: str, wanted: list[str]) -> bool:
+    """Whether one of the arguments names the test, its class, its file or a folder it is in; none names all."""
+    return not wanted or any(
+        nodeid == one or (nodeid.startswith(one) and nodeid[len(one)] in "/:[") or one in ("", ".") for one in wanted
+    )
+
+
+def _described(item: pytest.Item) -> dict[str, Any]:
+    marker = read_marker(item)
+    benchmark = item.get_closest_marker("benchmark")
+    group = benchmark.kwargs.get("group") if benchmark is not None else None
+    return {
+        "nodeid": item.nodeid,
+        "name": marker.name or item.nodeid,
+        "group": group if isinstance(group, str) else None,
+        "threshold": marker.threshold,
+    }
+
+
+def _reason(report: pytest.TestReport) -> str:
+    if report.skipped and isinstance(report.longrepr, tuple):
+        return report.longrepr[2].removeprefix("Skipped: ")
+    return _last_line(report.longreprtext)
+
+
+def _last_line(text: str) -> str:
+    """What an error is called: the last line of a traceback that starts with pytest's ``E``, or the last of all."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    marked = [line[1:].strip() for line in lines if line.startswith("E ")]
+    return (marked or lines or ["no reason given"])[-1]
+
+
+def _rss_bytes() -> int:
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def _die_with_parent() -> None:
+    """Let the kernel end this process should the gate be killed while a step runs that never ends."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "prctl"):
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -1,0 +1,371 @@
+"""The loop of a gate, with pairs whose times and faults are written down; real workers are in test_gate_session.py."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from perfsuite.errors import UsageError
+from perfsuite.gate import run as run_module
+from perfsuite.gate.census import CensusRules
+from perfsuite.gate.model import PairTrace, Policy
+from perfsuite.gate.pair import SIDES, Collected, Listed, Ready, SuspendedError
+from perfsuite.gate.run import Outcome, Request, run
+from perfsuite.gate.turns import Plan
+from perfsuite.gate.worker import EndedError, Runnable, WorkerFault
+from tests.diff_profiles import op, profile
+from tests.samples import an_environment
+
+POLICY = Policy(max_pairs=12, seconds=1e9)
+
+
+def listed(*names: str) -> Collected:
+    return Collected({name: Listed(f"test_a.py::{name}", name, None, None) for name in names}, ())
+
+
+class Script:
+    """What pairs do: by benchmark, the log-ratio that a pair measures, and what goes wrong in which pair."""
+
+    def __init__(self, names=("one",), ratio: Callable[[str, int], float] = lambda name, pair: 0.0) -> None:
+        self.sides: dict[str, Collected | WorkerFault] = dict.fromkeys(SIDES, listed(*names))
+        self.ratio = ratio
+        self.loaded = {"base": {"/b/a.py": "1"}, "head": {"/h/a.py": "1"}}
+        #: (stage, benchmark, number of the pair) → what is raised.
+        self.faults: dict[tuple[str, str, int], BaseException] = {}
+        self.starts: Callable[[int], object] = lambda number: self.sides
+        self.pairs: list[FakePair] = []
+
+
+class FakePair:
+    def __init__(self, script: Script, first: str, paths) -> None:
+        self.script, self.first, self.paths = script, first, paths
+        self.number = len(script.pairs) + 1
+        self.did: list[tuple[str, str]] = []
+        self.closed = False
+        script.pairs.append(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.closed = True
+
+    def collect(self, wanted, roots):
+        self.wanted = wanted
+        return self.script.starts(self.number)
+
+    def run(self, nodeids):
+        self.names = [one.partition("::")[2] for one in nodeids["head"]]
+        self.at = iter(self.names)
+
+    def _stage(self, stage):
+        self.did.append((stage, self.name))
+        fault = self.script.faults.get((stage, self.name, self.number))
+        if fault is not None:
+            raise fault
+
+    def begin(self):
+        self.name = next(self.at)
+        self._stage("begin")
+        return Ready(Plan(2, 2, 1), 0.02, self.script.loaded, ())
+
+    def environments(self):
+        return dict.fromkeys(SIDES, an_environment())
+
+    def time(self, ready):
+        self._stage("time")
+        ratio = math.exp(self.script.ratio(self.name, self.number))
+        turns = ((1e7, 1e7), (1e7, 1e7))
+        head = tuple(tuple(ns * ratio for ns in turn) for turn in turns)
+        return PairTrace(turns, head, "bhhb", self.first, 1.0), ()
+
+    def profile(self, ready):
+        self._stage("profile")
+        return {side: profile([op("aten::mm")]) for side in SIDES}
+
+    def finish(self):
+        self._stage("finish")
+        return {}
+
+    def part(self):
+        fault = self.script.faults.get(("part", "", self.number))
+        if fault is not None:
+            raise fault
+
+
+@pytest.fixture
+def play(monkeypatch):
+    def played(script: Script, policy: Policy = POLICY, **more) -> Outcome:
+        monkeypatch.setattr(
+            run_module, "Pair", lambda runnables, paths, first, timeout, chance: FakePair(script, first, paths)
+        )
+        request = Request(
+            {side: Runnable(side, "python", Path(), {}) for side in SIDES},
+            {"base": "/b", "head": "/h"},
+            (),
+            lambda listed: policy,
+            CensusRules(),
+            seed=1,
+            **more,
+        )
+        return run(request)
+
+    return played
+
+
+def noisy(effect: float = 0.0, spread: float = 0.01, seed: int = 3) -> Callable[[str, int], float]:
+    chance = random.Random(seed)
+    return lambda name, pair: math.log1p(effect) + chance.gauss(0, spread)
+
+
+def mixed(name: str, pair: int, seed: int = 9) -> float:
+    """By name: ``fast`` hardly differs, anything else differs a lot from pair to pair."""
+    return random.Random(f"{seed} {name} {pair}").gauss(0, 0.003 if name == "fast" else 0.3)
+
+
+def only(outcome: Outcome):
+    (one,) = outcome.benchmarks
+    return one
+
+
+def test_equal_sides_are_unchanged(play):
+    script = Script(ratio=noisy())
+    one = only(play(script))
+    assert one.verdict == "unchanged"
+    assert len(one.pairs) == len(script.pairs) == one.judgement.process_pairs
+    assert len(script.pairs) < POLICY.max_pairs
+    assert all(pair.closed for pair in script.pairs)
+
+
+def test_a_slowdown_is_found_and_explained(play):
+    one = only(play(Script(ratio=noisy(0.08))))
+    assert one.verdict == "regressed"
+    low, high = one.judgement.interval
+    assert 1.03 < low < 1.08 < high
+    assert one.attribution is not None
+    assert one.diff is not None
+    assert one.diff.wall.interval == one.judgement.interval
+
+
+def test_a_speedup_is_an_improvement(play):
+    assert only(play(Script(ratio=noisy(-0.08)))).verdict == "improved"
+
+
+def test_noise_is_inconclusive_and_says_what_it_could_have_seen(play):
+    one = only(play(Script(ratio=noisy(spread=0.3)), replace(POLICY, max_pairs=6)))
+    assert one.verdict == "inconclusive"
+    assert len(one.pairs) == 6
+    assert one.judgement.minimal_detectable > 0.1
+    assert one.judgement.further_pairs is None or one.judgement.further_pairs > 0
+
+
+def test_which_side_starts_alternates(play):
+    script = Script(ratio=noisy(spread=0.3))
+    play(script)
+    firsts = [pair.first for pair in script.pairs]
+    assert all(set(firsts[at : at + 2]) == set(SIDES) for at in range(0, len(firsts) - 1, 2))
+
+
+def test_the_first_two_pairs_are_profiled_and_later_ones_only_where_there_may_be_something(play):
+    script = Script(ratio=noisy())
+    play(script)
+    profiled = [pair.number for pair in script.pairs if ("profile", "one") in pair.did]
+    assert profiled == [1, 2]
+    script = Script(ratio=noisy(0.08))
+    play(script)
+    assert all(("profile", "one") in pair.did for pair in script.pairs)
+
+
+def test_what_is_decided_is_not_run_again(play):
+    script = Script(("fast", "noisy"), mixed)
+    outcome = play(script)
+    verdicts = {one.name: one.verdict for one in outcome.benchmarks}
+    assert verdicts == {"fast": "unchanged", "noisy": "inconclusive"}
+    assert script.pairs[-1].names == ["noisy"]
+    assert script.pairs[-1].paths["base"] == ["test_a.py"]
+
+
+def test_more_benchmarks_make_the_intervals_wider(play):
+    widths = {}
+    for names in (("one",), tuple(f"n{i}" for i in range(20))):
+        ratios = iter([])
+        chance = random.Random(5)
+        values = [chance.gauss(0, 0.01) for _ in range(50)]
+        outcome = play(
+            Script(names, lambda name, pair, values=values: values[pair]), replace(POLICY, max_pairs=4, min_pairs=4)
+        )
+        low, high = outcome.benchmarks[0].judgement.interval
+        widths[len(names)] = high - low
+        assert not list(ratios)
+    assert widths[20] > 1.3 * widths[1]
+
+
+@pytest.mark.parametrize(("side", "other", "why"), [("base", "head", "new"), ("head", "base", "gone, renamed")])
+def test_a_benchmark_that_one_side_lacks_is_missing(play, side, other, why):
+    script = Script(("one",), noisy())
+    script.sides = {side: listed("one"), other: listed("one", "extra")}
+    one, extra = sorted(play(script).benchmarks, key=lambda found: found.name, reverse=True)
+    assert (one.verdict, extra.verdict) == ("unchanged", "missing")
+    assert f"{side} has no benchmark of this name" in extra.reasons[0]
+    assert why in extra.reasons[0]
+
+
+def test_a_file_that_cannot_be_imported_is_the_reason(play):
+    script = Script(ratio=noisy())
+    script.sides = {"base": Collected({}, ("test_a.py: ImportError: no",)), "head": listed("one")}
+    one = only(play(script))
+    assert one.verdict == "missing"
+    assert one.reasons == ("base cannot import it: test_a.py: ImportError: no",)
+
+
+def test_nothing_to_compare_is_bad_input(play):
+    script = Script(())
+    with pytest.raises(UsageError, match="no test that uses the `profiled` fixture"):
+        play(script)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict"), [("skipped", "missing"), ("failed", "incomparable"), ("passed", "incomparable")]
+)
+@pytest.mark.parametrize("stage", ["begin", "time", "profile"])
+def test_a_test_that_ends_early(play, outcome, verdict, stage):
+    script = Script(("bad", "good"), noisy())
+    script.faults[stage, "bad", 1] = EndedError("head", outcome, "because")
+    found = {one.name: one for one in play(script).benchmarks}
+    assert found["good"].verdict == "unchanged"
+    assert found["bad"].verdict == verdict
+    assert "head" in found["bad"].reasons[0]
+    assert all("bad" not in pair.names for pair in script.pairs[1:])
+
+
+def test_a_fault_costs_a_pair(play):
+    script = Script(ratio=noisy())
+    script.faults["time", "one", 2] = WorkerFault("head", "was killed by SIGKILL")
+    one = only(play(script))
+    assert one.verdict == "unchanged"
+    assert len(one.pairs) == len(script.pairs) - 1
+    assert one.notes == ("a pair was thrown away and run again: head's worker was killed by SIGKILL",)
+    assert script.pairs[1].closed
+
+
+def test_two_faults_are_no_verdict_on_time(play):
+    script = Script(("bad", "good"), noisy(0.2))
+    for number in range(1, 20):
+        script.faults["time", "bad", number] = WorkerFault("head", "was given up: no answer within 60 s")
+    found = {one.name: one for one in play(script).benchmarks}
+    assert found["bad"].verdict == "incomparable"
+    assert found["bad"].judgement is None
+    assert "no answer within 60 s" in found["bad"].reasons[0]
+    assert found["good"].verdict == "regressed"
+
+
+def test_a_machine_that_was_suspended_throws_the_pair_away(play):
+    script = Script(ratio=noisy())
+    script.faults["time", "one", 1] = SuspendedError("the machine was suspended while it was timed")
+    one = only(play(script))
+    assert one.verdict == "unchanged"
+    assert "suspended" in one.notes[0]
+    assert len(one.pairs) == len(script.pairs) - 1
+
+
+def test_a_side_that_runs_the_other_sides_code_is_incomparable(play):
+    script = Script(ratio=noisy(0.2))
+    script.loaded = {"base": {"/b/test_a.py": "1", "/h/src/package/core.py": "2"}, "head": {"/h/test_a.py": "1"}}
+    one = only(play(script))
+    assert one.verdict == "incomparable"
+    assert "base ran src/package/core.py from head's tree" in one.reasons[0]
+    assert "python:PATH" in one.reasons[0]
+    assert len(script.pairs) == 1
+
+
+def test_neither_side_starts(play):
+    script = Script()
+    script.starts = lambda number: {side: WorkerFault(side, "ended with exit code 4") for side in SIDES}
+    with pytest.raises(UsageError, match="base's worker ended with exit code 4; head's worker ended"):
+        play(script)
+    assert len(script.pairs) == 2
+
+
+def test_one_side_never_starts(play):
+    script = Script()
+    script.starts = lambda number: {"base": WorkerFault("base", "ended with exit code 4"), "head": listed("one", "two")}
+    outcome = play(script)
+    assert [(one.name, one.verdict) for one in outcome.benchmarks] == [("one", "incomparable"), ("two", "incomparable")]
+    assert all("base's worker ended with exit code 4" in one.reasons[0] for one in outcome.benchmarks)
+
+
+def test_a_side_that_starts_only_now_and_then(play):
+    script = Script(ratio=noisy())
+    script.starts = lambda number: (
+        {"base": WorkerFault("base", "was killed"), "head": listed("one")} if number % 2 else script.sides
+    )
+    assert only(play(script)).verdict == "unchanged"
+
+
+def test_a_fault_after_the_last_benchmark_costs_nothing(play):
+    script = Script(ratio=noisy())
+    script.faults["part", "", 1] = WorkerFault("base", "was killed")
+    one = only(play(script))
+    assert len(one.pairs) == len(script.pairs)
+    assert one.notes == ()
+
+
+@pytest.mark.parametrize("stage", ["begin", "time", "profile", "finish"])
+def test_ctrl_c_keeps_what_is_decided(play, stage):
+    script = Script(("fast", "slow"), mixed)
+    for number in (6, 7, 8, 9):
+        script.faults[stage, "slow", number] = KeyboardInterrupt()
+    if stage == "profile":
+        script.ratio = lambda name, pair: mixed(name, pair) + (0.2 if name == "slow" else 0)
+    outcome = play(script)
+    assert outcome.interrupted
+    assert [one.name for one in outcome.benchmarks] == ["fast"]
+    assert outcome.unfinished == ("slow",)
+    assert all(pair.closed for pair in script.pairs)
+
+
+def test_ctrl_c_before_anything_is_known(play):
+    script = Script()
+
+    def interrupt(number):
+        raise KeyboardInterrupt
+
+    script.starts = interrupt
+    outcome = play(script)
+    assert outcome.interrupted
+    assert outcome.benchmarks == ()
+
+
+def test_the_census_alone_takes_two_pairs_and_no_time(play):
+    script = Script(ratio=noisy(0.5))
+    one = only(play(script, census_only=True))
+    assert one.verdict is None
+    assert one.judgement is None
+    assert one.census is not None
+    assert one.census.captures == 2
+    assert len(script.pairs) == 2
+    assert Counter(stage for pair in script.pairs for stage, _ in pair.did)["time"] == 0
+
+
+def test_a_budget_ends_it(play, monkeypatch):
+    clock = iter(float(second) for second in range(0, 100_000, 5))
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: next(clock))
+    one = only(play(Script(ratio=noisy(spread=0.3)), replace(POLICY, seconds=200, least_pairs=0)))
+    assert one.verdict == "inconclusive"
+    assert one.seconds <= 200
+    assert 4 <= len(one.pairs) < POLICY.max_pairs
+    # The plan was made for what fits.
+    assert one.policy.max_pairs < POLICY.max_pairs
+
+
+def test_a_long_step_gets_the_fewest_pairs_all_the_same(play, monkeypatch):
+    clock = iter(float(second) for second in range(0, 1_000_000, 50))
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: next(clock))
+    one = only(play(Script(ratio=noisy(spread=0.3)), replace(POLICY, seconds=200, least_pairs=6)))
+    assert len(one.pairs) == 6

@@ -1,0 +1,312 @@
+"""Whole gates, from the command line, with real workers on a real repository.  None asserts how long anything takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import psutil
+import pytest
+
+#: A step that sleeps: nothing is computed, so tests at the same time do not matter much.
+SLEEPER = """\
+import time
+
+def test_sleep(profiled):
+    profiled(time.sleep, {seconds})
+"""
+COMMAND = [sys.executable, "-c", "from perfsuite.cli import main; main()", "gate"]
+
+
+def git(repo: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=repo, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repo(tmp_path):
+    """A repository with one commit; worktrees of a gate go to a folder of their own, which must be empty afterwards."""
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    git(repo, "init", "-q", "-b", "main")
+    (repo / "test_it.py").write_text(SLEEPER.format(seconds=0.004))
+    (repo / "README.md").write_text("one\n")
+    commit(repo, "one")
+    (tmp_path / "tmp").mkdir()
+    yield repo
+    assert [path.name for path in (tmp_path / "tmp").iterdir() if path.name.startswith("perfsuite-gate")] == []
+    assert git(repo, "worktree", "list", "--porcelain").count("worktree ") == 1
+    assert workers_of(tmp_path) == []
+
+
+def commit(repo: Path, message: str) -> None:
+    git(repo, "add", "-A")
+    git(repo, "commit", "-q", "-m", message)
+
+
+def workers_of(folder: Path) -> list[int]:
+    found = []
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        words = process.info["cmdline"] or []
+        where = process.info["cwd"] or ""
+        if where.startswith(str(folder)) and any("--profile-dnn-worker" in word for word in words):
+            found.append(process.pid)
+    return found
+
+
+def environment(repo: Path) -> dict[str, str]:
+    return {**os.environ, "TMPDIR": str(repo.parent / "tmp")}
+
+
+def gate(repo: Path, *arguments: str, cwd: Path | None = None) -> tuple[int, str, dict]:
+    out = repo.parent / "out.json"
+    done = subprocess.run(
+        [*COMMAND, *arguments, "--json", str(out), "--seed", "1"],
+        cwd=cwd or repo,
+        env=environment(repo),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    saved = json.loads(out.read_text()) if out.exists() else {}
+    return done.returncode, done.stdout + done.stderr, saved
+
+
+def test_a_slowdown_fails_the_gate_and_every_file_is_written(repo):
+    (repo / "test_it.py").write_text(SLEEPER.format(seconds=0.008))
+    files = {name: repo.parent / f"out.{name}" for name in ("markdown", "junit", "report.html")}
+    options = [word for name, path in files.items() for word in (f"--{name.partition('.')[0]}", str(path))]
+    code, said, saved = gate(repo, "--base", "git:HEAD", "--head", ".", "--max-pairs", "6", *options)
+    assert code == 1, said
+    (one,) = saved["benchmarks"]
+    assert (saved["verdict"], one["verdict"], one["name"]) == ("regressed", "regressed", "test_it.py::test_sleep")
+    low, high = one["interval"]
+    assert 1.03 < low <= one["ratio"] <= high
+    assert one["process_pairs"] >= 4
+    assert one["pairs"] > one["process_pairs"]
+    assert saved["format"] == 1
+    assert "regressed" in said
+    assert "test_it.py::test_sleep" in files["markdown"].read_text()
+    assert ElementTree.parse(files["junit"]).getroot().find(".//failure") is not None
+    assert "regressed" in files["report.html"].read_text()
+
+
+def test_a_commit_of_documentation_is_not_run(repo):
+    (repo / "README.md").write_text("two\n")
+    (repo / "docs").mkdir()
+    (repo / "docs" / "page.rst").write_text("page\n")
+    commit(repo, "docs")
+    code, said, saved = gate(repo, "--base", "git:HEAD~1")
+    assert code == 0, said
+    assert saved["identical"] is True
+    assert saved["verdict"] == "unchanged"
+    assert "Nothing that could change a time differs" in said
+
+
+def test_with_no_shortcut_it_is_run_all_the_same(repo):
+    code, said, saved = gate(repo, "--base", "git:HEAD", "--no-shortcut", "--census-only")
+    assert code == 0, said
+    assert saved["identical"] is False
+    (one,) = saved["benchmarks"]
+    assert (one["verdict"], one["process_pairs"]) == (None, 0)
+
+
+def test_what_only_one_side_has_is_missing(repo):
+    text = SLEEPER.format(seconds=0.004)
+    (repo / "test_it.py").write_text(text.replace("test_sleep", "test_renamed"))
+    (repo / "test_skip.py").write_text(
+        "import pytest\n@pytest.mark.skip(reason='not today')\n" + text.partition("\n\n")[2]
+    )
+    commit(repo, "rename")
+    code, said, saved = gate(repo, "--base", "git:HEAD~1", "--census-only")
+    assert code == 4, said
+    reasons = {one["name"]: (one["verdict"], one["reasons"]) for one in saved["benchmarks"]}
+    assert reasons == {
+        "test_it.py::test_sleep": (
+            "missing",
+            ["head has no benchmark of this name: it is gone, renamed or deselected"],
+        ),
+        "test_it.py::test_renamed": ("missing", ["base has no benchmark of this name: it is new"]),
+        "test_skip.py::test_sleep": ("missing", ["base has no benchmark of this name: it is new"]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "why"),
+    [
+        (
+            "import pytest\ndef test_sleep(profiled):\n    pytest.skip('not today')\n",
+            "missing",
+            "head: skipped: not today",
+        ),
+        (
+            "def test_sleep(profiled):\n    raise ValueError('broken')\n",
+            "incomparable",
+            "head: failed: ValueError: broken",
+        ),
+        ("import absent_package\n", "missing", "head cannot import it: test_it.py: ModuleNotFoundError"),
+        ("def test_sleep(profiled):\n    pass\n", "incomparable", "head: the test ended without calling `profiled`"),
+        (
+            "import os, signal\ndef test_sleep(profiled):\n    profiled(os.kill, os.getpid(), signal.SIGKILL)\n",
+            "incomparable",
+            "head's worker was killed by SIGKILL",
+        ),
+    ],
+    ids=["skipped", "failed", "import", "unused", "killed"],
+)
+def test_a_side_that_cannot_run_the_benchmark(repo, text, verdict, why):
+    (repo / "test_it.py").write_text(text)
+    code, said, saved = gate(repo, "--base", "git:HEAD", "--census-only")
+    assert code == 4, said
+    (one,) = saved["benchmarks"]
+    assert one["verdict"] == verdict
+    assert one["reasons"][0].startswith(why)
+    assert why in " ".join(said.split())
+
+
+def test_a_base_that_does_not_even_start(repo):
+    (repo / "conftest.py").write_text("import absent_package\n")
+    commit(repo, "broken")
+    (repo / "conftest.py").unlink()
+    code, said, saved = gate(repo, "--base", "git:HEAD", "--census-only")
+    assert code == 4, said
+    (one,) = saved["benchmarks"]
+    assert one["verdict"] == "incomparable"
+    assert "base's worker ended with exit code 4" in one["reasons"][0]
+    assert "absent_package" in one["reasons"][0]
+
+
+def test_each_side_imports_its_own_package_though_it_is_installed_from_the_working_tree(repo, tmp_path):
+    (repo / "src" / "pace").mkdir(parents=True)
+    (repo / "src" / "pace" / "__init__.py").write_text("SECONDS = 0.004\n")
+    (repo / "test_it.py").write_text(
+        "import time, pace\ndef test_sleep(profiled):\n    profiled(time.sleep, pace.SECONDS)\n"
+    )
+    commit(repo, "package")
+    (repo / "src" / "pace" / "__init__.py").write_text("SECONDS = 0.005\n")
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    (site,) = venv.glob("lib/python*/site-packages")
+    own = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "paths.pth").write_text("\n".join([str(repo / "src"), *own, str(Path(__file__).parent.parent)]) + "\n")
+    python = f"python:{venv / 'bin' / 'python'}"
+    code, said, saved = gate(repo, "--base", f"git:HEAD,{python}", "--head", f".,{python}", "--census-only")
+    assert code == 0, said
+    modules = [saved["sides"][side]["modules"]["src/pace/__init__.py"] for side in ("base", "head")]
+    assert modules[0] != modules[1]
+
+
+def test_an_instruction_set_that_is_lost_is_caught_without_a_clock(repo):
+    (repo / "test_it.py").write_text(
+        "import torch\n"
+        "def test_convolution(profiled):\n"
+        "    layer, image = torch.nn.Conv2d(16, 16, 3), torch.rand(2, 16, 32, 32)\n"
+        "    profiled(layer, image)\n"
+    )
+    flags = Path("/proc/cpuinfo").read_text()
+    if "avx512" not in flags:
+        pytest.skip("NOT TESTED: this CPU has no instruction set above AVX2 to lose")
+    code, said, saved = gate(repo, "--base", ".", "--head", ".,env:ONEDNN_MAX_CPU_ISA=AVX2", "--census-only")
+    assert code == 1, said
+    (one,) = saved["benchmarks"]
+    assert one["verdict"] is None
+    assert saved["verdict"] == "regressed"
+    assert "isa" in {failure["rule"] for failure in one["census_failures"]}
+
+
+def test_ctrl_c_leaves_nothing_behind(repo):
+    (repo / "test_it.py").write_text(SLEEPER.format(seconds=0.005))
+    out = repo.parent / "out.json"
+    # A shell that runs tests in the background has its children ignore SIGINT.
+    reset = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    process = subprocess.Popen(
+        [sys.executable, "-c", reset + COMMAND[2], "gate", "--base", "git:HEAD", "--json", str(out)],
+        cwd=repo,
+        env=environment(repo),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while len(workers_of(repo.parent)) < 2:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert json.loads(out.read_text())["benchmarks"] == []
+
+
+def test_a_gate_that_was_killed_is_cleaned_up_after_by_the_next(repo):
+    (repo / "test_it.py").write_text(SLEEPER.format(seconds=0.005))
+    process = subprocess.Popen(
+        [*COMMAND, "--base", "git:HEAD"],
+        cwd=repo,
+        env=environment(repo),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while len(workers_of(repo.parent)) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while workers_of(repo.parent):
+        assert time.monotonic() < deadline, "workers outlived their gate"
+        time.sleep(0.1)
+    assert any((repo.parent / "tmp").iterdir())
+    git(repo, "checkout", "-q", ".")
+    assert gate(repo, "--base", "git:HEAD")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--base", "git:nowhere"], "no such commit 'nowhere'"),
+        (["--base", "nonsense"], "SPEC 'nonsense'"),
+        (["--base", "python:/nowhere/python"], "/nowhere/python"),
+        (
+            ["--base", "git:HEAD", "--no-shortcut", "tests/absent.py"],
+            "neither side has a file or folder tests/absent.py",
+        ),
+        (["--base", "git:HEAD", "--threshold", "-1"], "--threshold"),
+        (["--base", "git:HEAD", "--json", "/nowhere/out.json"], "/nowhere"),
+        ([], "--base"),
+    ],
+    ids=["commit", "spec", "python", "file", "threshold", "target", "no base"],
+)
+def test_bad_input_is_one_line(repo, arguments, said):
+    done = subprocess.run(
+        [*COMMAND, *arguments], cwd=repo, env=environment(repo), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_outside_of_git_two_environments_can_be_compared(tmp_path):
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    (tmp_path / "tmp").mkdir()
+    (folder / "test_it.py").write_text(SLEEPER.format(seconds=0.004))
+    if subprocess.run(["git", "rev-parse"], cwd=folder, capture_output=True, check=False).returncode == 0:
+        pytest.skip(f"NOT TESTED: the temporary folder {tempfile.gettempdir()} is in a git repository")
+    code, said, _ = gate(folder, "--base", ".", "--head", "env:PACE=1", "--census-only")
+    assert code == 0, said
+    assert shutil.which("git")

@@ -1,0 +1,192 @@
+"""A worker's faults: each is one error that says whose, what and why, and leaves no process behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from perfsuite.gate.worker import EndedError, Runnable, Worker, WorkerFault
+
+#: Stands in for an interpreter: it is called as one, and may say whatever a broken worker may say.
+PREAMBLE = """\
+#!{python}
+import json, os, signal, subprocess, sys, time
+fd = int(next(a for a in sys.argv if a.startswith("--profile-dnn-worker=")).partition("=")[2])
+def say(**message):
+    os.write(fd, json.dumps(message).encode() + b"\\n")
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    workers = []
+
+    def started(body: str) -> Worker:
+        script = tmp_path / "python"
+        script.write_text(PREAMBLE.format(python=sys.executable) + textwrap.dedent(body))
+        script.chmod(script.stat().st_mode | stat.S_IXUSR)
+        worker = Worker(Runnable("head", str(script), tmp_path, os.environ), [])
+        workers.append(worker)
+        return worker
+
+    yield started
+    for worker in workers:
+        worker.close()
+        assert not psutil.pid_exists(worker.pid)
+
+
+def fault(call, *arguments, **named) -> str:
+    with pytest.raises(WorkerFault) as caught:
+        call(*arguments, **named)
+    assert caught.value.side == "head"
+    text = str(caught.value)
+    assert text.startswith("head's worker ")
+    assert "\n" not in text
+    return text
+
+
+def test_an_interpreter_that_does_not_exist(tmp_path):
+    said = fault(Worker, Runnable("head", str(tmp_path / "nothing"), tmp_path, os.environ), [])
+    assert "cannot be started" in said
+    assert "No such file" in said
+
+
+def test_it_is_asked_and_answers(start):
+    worker = start("""
+        say(type="hello", protocol=1)
+        request = json.loads(os.read(fd, 10_000))
+        say(type="steps", ns=[request["count"]])
+        time.sleep(60)
+    """)
+    worker.greet(30)
+    assert worker.ask("step", "steps", 30, count=7)["ns"] == [7]
+
+
+def test_killed(start):
+    worker = start("""
+        say(type="hello", protocol=1)
+        os.read(fd, 10_000)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    worker.greet(30)
+    said = fault(worker.ask, "step", "steps", 30, count=1)
+    assert "was killed by SIGKILL, as the kernel does when memory runs out" in said
+
+
+def test_killed_by_a_fault_of_its_own(start):
+    worker = start("os.kill(os.getpid(), signal.SIGSEGV)")
+    said = fault(worker.greet, 30)
+    assert "was killed by SIGSEGV" in said
+    assert "memory runs out" not in said
+
+
+def test_it_ended_and_said_why(start):
+    worker = start("""
+        print("some noise", "ERROR: file or directory not found: tests/x.py", "more noise", sep="\\n")
+        sys.exit(4)
+    """)
+    said = fault(worker.greet, 30)
+    assert "ended with exit code 4; it said: ERROR: file or directory not found: tests/x.py" in said
+
+
+def test_hung(start):
+    worker = start("""
+        say(type="hello", protocol=1)
+        print("thinking")
+        sys.stdout.flush()
+        time.sleep(600)
+    """)
+    worker.greet(30)
+    assert "was given up: no answer within 0.3 s" in fault(worker.ask, "step", "steps", 0.3, count=1)
+
+
+@pytest.mark.parametrize("garbage", ["b'hello\\n'", "os.urandom(5000) + b'\\n'", "b'{\"type\": 3}\\n'", "b'[]\\n'"])
+def test_garbage(start, garbage):
+    worker = start(f"os.write(fd, {garbage}); time.sleep(60)")
+    assert "was given up: not a message" in fault(worker.greet, 30)
+
+
+def test_another_message_than_expected(start):
+    worker = start("say(type='bye'); time.sleep(60)")
+    assert "said 'bye' where 'hello' was expected" in fault(worker.greet, 30)
+
+
+def test_another_version_of_the_protocol(start):
+    worker = start("say(type='hello', protocol=99); time.sleep(60)")
+    assert "speaks protocol 99, this perfsuite 1: install the same one" in fault(worker.greet, 30)
+
+
+def test_a_socket_that_is_closed_while_the_process_runs_on(start, monkeypatch):
+    monkeypatch.setattr("perfsuite.gate.worker._FAREWELL_SECONDS", 0.2)
+    worker = start("os.close(fd); time.sleep(60)")
+    assert "closed its socket but runs on" in fault(worker.greet, 30)
+
+
+def test_the_end_of_a_benchmark_is_no_fault(start):
+    worker = start("say(type='ended', outcome='failed', why='ValueError: x'); time.sleep(60)")
+    with pytest.raises(EndedError) as caught:
+        worker.expect("ready", 30)
+    assert (caught.value.side, caught.value.outcome, caught.value.why) == ("head", "failed", "ValueError: x")
+
+
+def test_what_it_started_ends_with_it(start):
+    worker = start("""
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        say(type="hello", protocol=1, child=child.pid)
+        time.sleep(600)
+    """)
+    child = worker.expect("hello", 30)["child"]
+    assert psutil.pid_exists(child)
+    worker.close()
+    deadline = time.monotonic() + 30
+    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the child of the worker still runs"
+        time.sleep(0.05)
+
+
+def test_what_it_prints_is_not_in_the_way(start):
+    worker = start("""
+        print("x" * 1_000_000)
+        say(type="hello", protocol=1)
+        time.sleep(60)
+    """)
+    worker.greet(30)
+
+
+def test_a_real_worker_ends_when_its_gate_is_killed(tmp_path):
+    (tmp_path / "test_slow.py").write_text("import time\ndef test_slow(profiled):\n    profiled(time.sleep, 600)\n")
+    gate = tmp_path / "gate.py"
+    gate.write_text(
+        textwrap.dedent(f"""
+        import os, sys
+        from pathlib import Path
+        from perfsuite.gate.worker import Runnable, Worker
+        worker = Worker(Runnable("base", sys.executable, Path({str(tmp_path)!r}), os.environ), ["test_slow.py"])
+        worker.greet(60)
+        nodeids = [one["nodeid"] for one in worker.ask("collect", "collected", 60, wanted=[], roots=[])["benchmarks"]]
+        worker.ask("run", "waiting", 60, nodeids=nodeids)
+        worker.tell("begin")
+        print(worker.pid, flush=True)
+        worker.expect("ready", 600)
+        """)
+    )
+    process = subprocess.Popen([sys.executable, str(gate)], stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    assert psutil.pid_exists(pid)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    deadline = time.monotonic() + 30
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the worker outlived its gate"
+        time.sleep(0.05)

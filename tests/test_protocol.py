@@ -1,0 +1,120 @@
+"""The lines between a gate and its workers."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perfsuite import protocol
+from perfsuite.protocol import Channel, ClosedError, ProtocolError, SilenceError
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.fixture
+def ends():
+    one, other = socket.socketpair()
+    yield Channel(one), other
+    one.close()
+    other.close()
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(min_size=1), st.dictionaries(st.from_regex(r"[a-z]\w*", fullmatch=True), VALUES)), max_size=4
+    )
+)
+def test_what_is_sent_is_received(messages):
+    one, other = socket.socketpair()
+    left, right = Channel(one), Channel(other)
+    messages = [
+        (kind, {k: v for k, v in content.items() if k not in ("type", "kind", "self")}) for kind, content in messages
+    ]
+    for kind, content in messages:
+        left.send(kind, **content)
+    assert [right.receive(1) for _ in messages] == [{"type": kind, **content} for kind, content in messages]
+    left.close()
+    with pytest.raises(ClosedError):
+        right.receive(1)
+    right.close()
+
+
+@given(st.lists(st.integers(1, 40), min_size=1), st.text())
+def test_it_does_not_matter_where_a_message_is_cut(cuts, text):
+    one, other = socket.socketpair()
+    channel = Channel(one)
+    wire = (json.dumps({"type": "a", "text": text}) + "\n" + json.dumps({"type": "b"}) + "\n").encode()
+
+    def send():
+        at = 0
+        while at < len(wire):
+            size = cuts[at % len(cuts)]
+            other.sendall(wire[at : at + size])
+            at += size
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    assert channel.receive(5) == {"type": "a", "text": text}
+    assert channel.receive(5) == {"type": "b"}
+    sender.join()
+    one.close()
+    other.close()
+
+
+@pytest.mark.parametrize(
+    "line", [b"hello", b"[1]", b"{}", b'{"type": 1}', b"\xff\xfe\x00", b"", b"nan", b"[" * 100_000]
+)
+def test_what_is_no_message_is_said_with_what_it_is(ends, line):
+    channel, other = ends
+    other.sendall(line + b"\n")
+    with pytest.raises(ProtocolError, match="not a message"):
+        channel.receive(1)
+
+
+def test_silence_ends(ends):
+    channel, other = ends
+    began = time.monotonic()
+    other.sendall(b'{"type": "half')
+    with pytest.raises(SilenceError, match=r"no answer within 0\.2 s"):
+        channel.receive(0.2)
+    assert time.monotonic() - began < 30
+    # What came so far is not lost.
+    other.sendall(b'"}\n')
+    assert channel.receive(1) == {"type": "half"}
+
+
+def test_a_message_without_end_is_given_up(ends, monkeypatch):
+    monkeypatch.setattr(protocol, "_LONGEST", 1000)
+    channel, other = ends
+    other.sendall(b"x" * 5000)
+    with pytest.raises(ProtocolError, match="a message of more than"):
+        channel.receive(1)
+
+
+def test_nobody_there_is_said(ends):
+    channel, other = ends
+    other.close()
+    with pytest.raises(ClosedError):
+        channel.send("step", filler="x" * 1_000_000)
+    with pytest.raises(ClosedError):
+        channel.receive(1)
+
+
+def test_what_is_no_number_is_not_sent(ends):
+    channel, _ = ends
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        channel.send("steps", ns=[float("nan")])
