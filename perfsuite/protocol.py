@@ -5,7 +5,7 @@ A worker is ``python -m pytest --profile-dnn-worker=FD``.  What is said, in this
 ====================  =====================================================================================
 the worker            the gate
 ====================  =====================================================================================
-``hello``             ``collect``: which node ids are wanted, and the folders whose modules are of interest
+``hello``             ``collect``: what is wanted, and which folders and modules are of interest
 ``collected``         ``run``: which node ids to run
 ``waiting``           ``begin``: build the next benchmark and warm it up; or ``skip`` it
 ``ready``             ``step``, ``profile`` or ``environment``, any number of times; then ``finish``

@@ -45,8 +45,16 @@ class Outcome:
         return any(bad for _, bad in self.lines)
 
 
-def prepare(spec: str, directory: Path, root: Path, passes: tuple[str, ...]) -> Baseline:
-    """Load the run that ``spec`` names and the rules of ``root``'s pyproject.toml, before anything is measured.
+def prepare(spec: str, directory: Path, root: Path, passes: tuple[str, ...], folder: Path | None = None) -> Baseline:
+    """Load the run that ``spec`` names and the rules, before anything is measured.
+
+    Args:
+        spec: as it was asked for.
+        directory: the folder of the runs.
+        root: pytest's root folder, which stands for the repository's outside of git.
+        passes: what this session runs.
+        folder: the one that the user is in, by default ``root``: the rules are in the pyproject.toml that
+            ``perfsuite gate`` would take there.
 
     Raises:
         pytest.UsageError: there is no such run, it is of another machine, a rule is wrong, or a pass that the
@@ -54,7 +62,8 @@ def prepare(spec: str, directory: Path, root: Path, passes: tuple[str, ...]) -> 
     """
     from perfsuite.analyse.diff.comparable import machine_reasons
     from perfsuite.environment import gather_environment
-    from perfsuite.gate.settings import read_settings
+    from perfsuite.gate.git import working_tree
+    from perfsuite.gate.settings import find_settings, read_settings
     from perfsuite.store import load_run, resolve_run
 
     lacking = [name for name in _NEEDED if name not in passes]
@@ -62,7 +71,9 @@ def prepare(spec: str, directory: Path, root: Path, passes: tuple[str, ...]) -> 
         raise pytest.UsageError(f"{OPTION} needs the pass {lacking[0]!r}, which --profile-dnn-passes leaves out")
     try:
         run = load_run(resolve_run(spec, directory))
-        rules = read_settings(root).census
+        folder = folder or root
+        found = find_settings(folder, working_tree(folder) or root)
+        rules = read_settings(found.parent).census if found is not None else CensusRules()
     except PerfsuiteError as error:
         raise pytest.UsageError(f"{OPTION}: {error}") from error
     if not run.workloads:

@@ -112,7 +112,8 @@ class Session:
             return None
         from perfsuite.pytest_compare import prepare
 
-        return prepare(spec, self.settings.directory, self.config.rootpath, self.settings.passes)
+        folder = self.config.invocation_params.dir
+        return prepare(spec, self.settings.directory, self.config.rootpath, self.settings.passes, folder)
 
     # --- pytest's hooks ----------------------------------------------------------------------------
 

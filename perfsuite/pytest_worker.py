@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import signal
 import socket
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from perfsuite.capture.step import Step
 from perfsuite.capture.timing import time_turn, warm_up
 from perfsuite.codec import to_json
 from perfsuite.errors import PerfsuiteError
-from perfsuite.gate.loaded import loaded_files
+from perfsuite.gate.loaded import loaded_elsewhere, loaded_files
 from perfsuite.protocol import PROTOCOL, Channel, ClosedError, ProtocolError
 from perfsuite.pytest_settings import MarkerSettings, read_marker
 
@@ -34,6 +35,7 @@ class WorkerSession:
     def __init__(self, descriptor: int) -> None:
         self._channel = Channel(socket.socket(fileno=descriptor))
         self._roots: list[str] = []
+        self._names: list[str] = []
         self._errors: list[str] = []
         self._ended: dict[str, Any] = {}
         self._skipped = False
@@ -41,6 +43,10 @@ class WorkerSession:
         self._channel.send("hello", protocol=PROTOCOL, perfsuite=__version__)
 
     # --- pytest's hooks ----------------------------------------------------------------------------
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Let no option of the project's leave benchmarks out; pytest-benchmark reads them after this."""
+        config.option.benchmark_skip = config.option.benchmark_only = False
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep why a file could not be collected."""
@@ -51,11 +57,11 @@ class WorkerSession:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Tell which benchmarks there are; keep those that the gate wants, in its order."""
         collect = self._command("collect")
-        wanted, self._roots = collect["wanted"], collect["roots"]
+        wanted, self._roots, self._names = collect["wanted"], collect["roots"], collect["names"]
         there = {
             item.nodeid: item
             for item in items
-            if "profiled" in getattr(item, "fixturenames", ()) and _is_wanted(item.nodeid, wanted)
+            if "profiled" in getattr(item, "fixturenames", ()) and _is_wanted(item, wanted)
         }
         if there:
             preload()
@@ -119,6 +125,7 @@ class WorkerSession:
                 settled=warmed.settled,
                 repeatable=step.setup is None and step.teardown is None,
                 loaded=loaded_files(self._roots),
+                elsewhere=loaded_elsewhere(self._names, self._roots),
             )
             while (command := self._channel.receive())["type"] != "finish":
                 self._obey(command, step, recorder, marker, model)
@@ -133,8 +140,9 @@ class WorkerSession:
         kind = command["type"]
         if kind == "step":
             times = time_turn(step, command["count"], command["iterations"])
-            self._channel.send("steps", ns=times, rss_bytes=_rss_bytes())
-            gc.collect()
+            rss_bytes = _rss_bytes()
+            gc.collect()  # before the answer, after which the other side computes
+            self._channel.send("steps", ns=times, rss_bytes=rss_bytes)
         elif kind == "profile":
             self._channel.send("profile", profile=_profile(step, recorder, marker, model, command["steps"]))
         elif kind == "environment":
@@ -163,11 +171,19 @@ def _profile(step: Step, recorder: PhaseRecorder, marker: MarkerSettings, model:
     return {**profile, "scale": marker.scale, "dtype": marker.dtype or infer_dtype(model)}
 
 
-def _is_wanted(nodeid: str, wanted: list[str]) -> bool:
-    """Whether one of the arguments names the test, its class, its file or a folder it is in; none names all."""
-    return not wanted or any(
-        nodeid == one or (nodeid.startswith(one) and nodeid[len(one)] in "/:[") or one in ("", ".") for one in wanted
-    )
+def _is_wanted(item: pytest.Item, wanted: list[str]) -> bool:
+    """Whether one of the arguments names the test, its class, its file or a folder it is in; none names all.
+
+    Their paths are absolute: what node ids begin with depends on pytest's rootdir.
+    """
+    file, test = os.path.realpath(item.path), item.nodeid.partition("::")[2]
+    for one in wanted:
+        path, _, name = one.partition("::")
+        path = os.path.realpath(path)
+        within = file == path or file.startswith(os.path.join(path, ""))
+        if within and (not name or test == name or (test.startswith(name) and test[len(name)] in ":[")):
+            return True
+    return not wanted
 
 
 def _described(item: pytest.Item) -> dict[str, Any]:
@@ -176,6 +192,7 @@ def _described(item: pytest.Item) -> dict[str, Any]:
     group = benchmark.kwargs.get("group") if benchmark is not None else None
     return {
         "nodeid": item.nodeid,
+        "path": str(item.path),
         "name": marker.name or item.nodeid,
         "group": group if isinstance(group, str) else None,
         "threshold": marker.threshold,
@@ -185,7 +202,9 @@ def _described(item: pytest.Item) -> dict[str, Any]:
 def _reason(report: pytest.TestReport) -> str:
     if report.skipped and isinstance(report.longrepr, tuple):
         return report.longrepr[2].removeprefix("Skipped: ")
-    return _last_line(report.longreprtext)
+    crash = getattr(report.longrepr, "reprcrash", None)
+    # Of an assertion the first line says what was wrong, and those below how it came about.
+    return crash.message.strip().partition("\n")[0] if crash is not None else _last_line(report.longreprtext)
 
 
 def _last_line(text: str) -> str:

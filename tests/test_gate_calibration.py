@@ -85,7 +85,7 @@ def test_the_recommended_budget_is_the_least_that_suffices(quiet):
 
 
 def test_a_noisier_host_needs_more_and_a_hopeless_one_gets_no_budget(quiet):
-    noisy = made(spread=0.03)
+    noisy = made(spread=0.022)
     assert noisy.recommended_pairs > quiet.recommended_pairs
     hopeless = made(spread=0.2)
     assert hopeless.recommended_pairs is None

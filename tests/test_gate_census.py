@@ -15,9 +15,9 @@ from perfsuite.analyse.diff import diff_profiles
 from perfsuite.benchdnn import CannotWrite, command
 from perfsuite.errors import UsageError
 from perfsuite.gate.census import CensusRules, judge_census, parse_rules
+from perfsuite.gate.implementations import is_lower, is_plainer, is_reference, is_wider, words
 from perfsuite.gate.merge import merge
 from perfsuite.gate.reproduce import command_lines
-from perfsuite.gate.words import is_lower, is_plainer, is_reference, is_wider, words
 from perfsuite.onednn import tally
 from perfsuite.records import AllocationCurve, Primitive, Profile
 from tests.diff_profiles import closing_profiles, op, primitive, profile
@@ -58,7 +58,7 @@ def test_a_primitive_that_fell_to_the_reference_is_caught_without_a_time():
     (failure,) = verdict.failures
     assert failure.rule == "implementation"
     assert failure.text == (
-        "1 execution a step went from brg_matmul:avx512_core_fp16 to ref:any, code for any CPU: matmul in aten::addmm "
+        "1 execution a step went from brg_matmul:avx512_core_fp16 to ref:any, reference code: matmul in aten::addmm "
         "(Net.fc0, forward)"
     )
     assert failure.entry.what == "implementation"
@@ -255,20 +255,62 @@ def test_what_is_off_never_fails_and_every_failure_is_one_line(base, head):
 
 
 @pytest.mark.parametrize(
-    "name", ["ref:any", "ref", "gemm:ref", "ref_int8:any", "simple:any", "simple_sum:any", "nspc_bnorm:any"]
+    "name",
+    [
+        "ref:any",
+        "ref",
+        "ref_int8:any",
+        "gemm:ref",
+        "x64:gemm:ref",
+        "gemm_s8u8s32:ref",
+        "simple_nchw:any",
+        "simple_nhwc:any",
+        "conv:any+ref:any",
+        "ref_fused_convolution:any:jit:avx2+ref:any",
+    ],
 )
-def test_code_for_any_cpu(name):
+def test_reference_code(name):
     assert is_reference(name)
 
 
-@pytest.mark.parametrize("name", ["jit:avx2", "brg_matmul:avx512_core", "x64:gemm:jit", "jit:uni", "refined:avx2", ""])
-def test_code_for_this_cpu(name):
+@pytest.mark.parametrize(
+    "name",
+    [
+        "jit:avx2",
+        "brg_matmul:avx512_core",
+        "x64:gemm:jit",
+        "gemm:jit:bf16",
+        "gemm:acl",
+        "jit:uni",
+        "simple:any",
+        "simple_sum:any",
+        "ncsp_bnorm:any",
+        "nspc_bnorm:any",
+        "ncsp_gnorm:any",
+        "conv:any+brgconv:avx512_core",
+        "ref_fused_convolution:any:jit_1x1:avx2+jit_dw:avx2",
+        "refined:avx2",
+        "",
+    ],
+)
+def test_code_that_is_no_reference(name):
     assert not is_reference(name)
 
 
-def test_a_simple_reorder_is_the_ordinary_one():
-    assert not is_reference("simple:any", reorder=True)
-    assert is_reference("ref:any", reorder=True)
+@pytest.mark.parametrize(
+    ("base", "head", "fails"),
+    [
+        ("jit:avx512_core", "ref:any", True),
+        ("brgconv:avx2", "ref:any", True),
+        ("x64:gemm:jit", "ref_int8:any", True),
+        ("bnorm_jit:avx2", "ncsp_bnorm:any", False),
+        ("ref:any", "ref_int8:any", False),
+        ("ref:any", "jit:avx2", False),
+    ],
+)
+def test_only_a_move_to_reference_code_fails(base, head, fails):
+    found = judged(convolutions(base), convolutions(head), CensusRules(isa="off"))
+    assert [failure.rule for failure in found.failures] == ["implementation"] * fails
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from perfsuite.errors import UsageError
 from perfsuite.gate import run as run_module
 from perfsuite.gate.census import CensusRules
+from perfsuite.gate.installed import changed
 from perfsuite.gate.model import PairTrace, Policy
 from perfsuite.gate.pair import SIDES, Collected, Listed, Ready, SuspendedError
 from perfsuite.gate.run import Outcome, Request, run
@@ -26,7 +27,7 @@ POLICY = Policy(max_pairs=12, seconds=1e9)
 
 
 def listed(*names: str) -> Collected:
-    return Collected({name: Listed(f"test_a.py::{name}", name, None, None) for name in names}, ())
+    return Collected({name: Listed(f"test_a.py::{name}", name, None, None, "/tree/test_a.py") for name in names}, ())
 
 
 class Script:
@@ -36,6 +37,7 @@ class Script:
         self.sides: dict[str, Collected | WorkerFault] = dict.fromkeys(SIDES, listed(*names))
         self.ratio = ratio
         self.loaded = {"base": {"/b/a.py": "1"}, "head": {"/h/a.py": "1"}}
+        self.elsewhere: dict[str, dict[str, str]] = {side: {} for side in SIDES}
         #: (stage, benchmark, number of the pair) → what is raised.
         self.faults: dict[tuple[str, str, int], BaseException] = {}
         self.starts: Callable[[int], object] = lambda number: self.sides
@@ -56,11 +58,12 @@ class FakePair:
     def __exit__(self, *_):
         self.closed = True
 
-    def collect(self, wanted, roots):
-        self.wanted = wanted
+    def collect(self, wanted, roots, names):
+        self.wanted, self.asked_names = wanted, names
         return self.script.starts(self.number)
 
     def run(self, nodeids):
+        self.nodeids = nodeids
         self.names = [one.partition("::")[2] for one in nodeids["head"]]
         self.at = iter(self.names)
 
@@ -73,7 +76,7 @@ class FakePair:
     def begin(self):
         self.name = next(self.at)
         self._stage("begin")
-        return Ready(Plan(2, 2, 1), 0.02, self.script.loaded, ())
+        return Ready(Plan(2, 2, 1), 0.02, self.script.loaded, (), elsewhere=self.script.elsewhere)
 
     def environments(self):
         return dict.fromkeys(SIDES, an_environment())
@@ -108,11 +111,13 @@ def play(monkeypatch):
         request = Request(
             {side: Runnable(side, "python", Path(), {}) for side in SIDES},
             {"base": "/b", "head": "/h"},
-            (),
-            lambda listed: policy,
-            CensusRules(),
-            seed=1,
-            **more,
+            **{
+                "wanted": dict.fromkeys(SIDES, ()),
+                "policy_of": lambda listed: policy,
+                "rules": CensusRules(),
+                "seed": 1,
+                **more,
+            },
         )
         return run(request)
 
@@ -179,7 +184,20 @@ def test_the_first_two_pairs_are_profiled_and_later_ones_only_where_there_may_be
     assert profiled == [1, 2]
     script = Script(ratio=noisy(0.08))
     play(script)
-    assert all(("profile", "one") in pair.did for pair in script.pairs)
+    profiled = [pair.number for pair in script.pairs if ("profile", "one") in pair.did]
+    assert profiled == [1, 2, 3, 4]
+
+
+def test_what_is_decided_late_is_explained_by_further_pairs_that_are_not_timed(play):
+    chance = random.Random(2)
+    script = Script(ratio=lambda name, pair: chance.gauss(0.055, 0.0001))
+    for number in (3, 4):
+        script.faults["profile", "one", number] = SuspendedError("the machine was suspended meanwhile")
+    one = only(play(script))
+    assert one.verdict == "regressed"
+    assert one.census.captures == 3
+    timed = [pair.number for pair in script.pairs if ("time", "one") in pair.did]
+    assert len(timed) == len(one.pairs) < len(script.pairs)
 
 
 def test_what_is_decided_is_not_run_again(play):
@@ -188,13 +206,13 @@ def test_what_is_decided_is_not_run_again(play):
     verdicts = {one.name: one.verdict for one in outcome.benchmarks}
     assert verdicts == {"fast": "unchanged", "noisy": "inconclusive"}
     assert script.pairs[-1].names == ["noisy"]
-    assert script.pairs[-1].paths["base"] == ["test_a.py"]
+    assert script.pairs[-1].paths["base"] == ["/tree/test_a.py"]
+    assert script.pairs[-1].wanted["base"] == ["/tree/test_a.py::noisy"]
 
 
 def test_more_benchmarks_make_the_intervals_wider(play):
     widths = {}
     for names in (("one",), tuple(f"n{i}" for i in range(20))):
-        ratios = iter([])
         chance = random.Random(5)
         values = [chance.gauss(0, 0.01) for _ in range(50)]
         outcome = play(
@@ -202,7 +220,6 @@ def test_more_benchmarks_make_the_intervals_wider(play):
         )
         low, high = outcome.benchmarks[0].judgement.interval
         widths[len(names)] = high - low
-        assert not list(ratios)
     assert widths[20] > 1.3 * widths[1]
 
 
@@ -214,6 +231,24 @@ def test_a_benchmark_that_one_side_lacks_is_missing(play, side, other, why):
     assert (one.verdict, extra.verdict) == ("unchanged", "missing")
     assert f"{side} has no benchmark of this name" in extra.reasons[0]
     assert why in extra.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        (5.0, 10.0, "its marker's threshold is 5 % on base and 10 % on head; head's counts"),
+        (None, 2.5, "its marker's threshold is none on base and 2.5 % on head; head's counts"),
+        (5.0, 5.0, None),
+    ],
+)
+def test_a_threshold_that_the_change_itself_moves_is_said(play, ours, theirs, said):
+    script = Script(ratio=noisy())
+    script.sides = {
+        side: Collected({"one": Listed("test_a.py::one", "one", None, threshold)}, ())
+        for side, threshold in zip(SIDES, (ours, theirs), strict=True)
+    }
+    notes = [note for note in only(play(script)).notes if "marker" in note]
+    assert notes == ([] if said is None else [said])
 
 
 def test_a_file_that_cannot_be_imported_is_the_reason(play):
@@ -250,8 +285,68 @@ def test_a_fault_costs_a_pair(play):
     one = only(play(script))
     assert one.verdict == "unchanged"
     assert len(one.pairs) == len(script.pairs) - 1
-    assert one.notes == ("a pair was thrown away and run again: head's worker was killed by SIGKILL",)
+    assert one.notes == ("a pair was thrown away: head's worker was killed by SIGKILL",)
     assert script.pairs[1].closed
+
+
+@pytest.mark.parametrize("stage", ["profile", "finish"])
+def test_a_fault_after_the_times_were_taken_keeps_them(play, stage):
+    script = Script(ratio=noisy())
+    script.faults[stage, "one", 2] = WorkerFault("head", "was killed by SIGKILL")
+    one = only(play(script))
+    assert one.verdict == "unchanged"
+    assert len(one.pairs) == len(script.pairs)
+    assert one.notes == ("after a pair was timed, head's worker was killed by SIGKILL",)
+
+
+def test_benchmarks_behind_a_fault_are_not_charged_for_it(play, monkeypatch):
+    clock = iter(float(second) for second in range(0, 100_000, 5))
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: next(clock))
+    script = Script(("first", "second"), noisy(spread=0.3))
+    script.faults["time", "first", 1] = WorkerFault("head", "was killed by SIGKILL")
+    found = {one.name: one for one in play(script, replace(POLICY, max_pairs=6)).benchmarks}
+    assert len(found["first"].pairs) == len(found["second"].pairs) == 6
+    assert found["second"].seconds < found["first"].seconds
+
+
+def test_the_plan_is_made_from_the_pairs_before_the_first_look(play, monkeypatch):
+    # The first pair is cold and takes four times as long.
+    now = [0.0]
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: now[0])
+    script = Script(ratio=lambda name, pair: random.Random(pair).gauss(0, 0.3))
+    taken = FakePair.time
+
+    def slow(self, ready):
+        now[0] += 40.0 if self.number == 1 else 10.0
+        return taken(self, ready)
+
+    monkeypatch.setattr(FakePair, "time", slow)
+    one = only(play(script, replace(POLICY, max_pairs=20, seconds=150, least_pairs=0)))
+    assert one.policy.max_pairs == 15
+    assert one.seconds <= 150
+    assert len(one.pairs) == 12
+
+
+def test_profiles_do_not_eat_the_pairs(play, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: now[0])
+    timed, profiled = FakePair.time, FakePair.profile
+
+    def slow(self, ready):
+        now[0] += 5.0
+        return timed(self, ready)
+
+    def slower(self, ready):
+        now[0] += 4.0
+        return profiled(self, ready)
+
+    monkeypatch.setattr(FakePair, "time", slow)
+    monkeypatch.setattr(FakePair, "profile", slower)
+    script = Script(ratio=lambda name, pair: 0.04 + random.Random(pair).gauss(0, 0.1))
+    one = only(play(script, replace(POLICY, max_pairs=20, seconds=90, least_pairs=0)))
+    assert one.verdict == "inconclusive"
+    assert one.census.captures == 4
+    assert len(one.pairs) == one.policy.max_pairs == 14
 
 
 def test_two_faults_are_no_verdict_on_time(play):
@@ -284,6 +379,39 @@ def test_a_side_that_runs_the_other_sides_code_is_incomparable(play):
     assert len(script.pairs) == 1
 
 
+def test_sides_that_share_an_installed_file_are_incomparable(play, tmp_path):
+    for name in ("__init__.py", "core.py"):
+        (tmp_path / name).touch()
+    script = Script(ratio=noisy())
+    script.elsewhere = {side: {"pace.core": str(tmp_path / "core.py")} for side in SIDES}
+    hashes = {"pace/core.py": "100644 1", "pace/__init__.py": "100644 2"}
+    one = only(play(script, changed=changed(["pace/core.py"], hashes, {**hashes, "pace/core.py": "100644 3"})))
+    assert one.verdict == "incomparable"
+    assert f"both sides ran pace/core.py from {tmp_path}/core.py" in one.reasons[0]
+    assert set(script.pairs[0].asked_names) == {"core", "pace.core"}
+
+
+def test_a_side_that_has_none_of_the_files_is_not_started(play, tmp_path):
+    (tmp_path / "test_a.py").touch()
+    script = Script(ratio=noisy())
+    script.sides = {"base": Collected({}, ()), "head": listed("one")}
+    wanted = {"base": [str(tmp_path / "absent.py")], "head": [str(tmp_path / "test_a.py::one")]}
+    assert only(play(script, wanted=wanted)).verdict == "missing"
+    assert script.pairs[0].paths == {"base": None, "head": [str(tmp_path / "test_a.py")]}
+    broken = Script()
+    broken.sides = {"base": Collected({}, ()), "head": WorkerFault("head", "ended with exit code 4")}
+    with pytest.raises(UsageError, match="head's worker ended"):
+        play(broken, wanted=wanted)
+
+
+def test_another_rootdir_in_a_later_pair_changes_nothing(play):
+    script = Script(ratio=noisy())
+    renamed = Collected({"one": Listed("tests/test_a.py::one", "one", None, None, "/tree/test_a.py")}, ())
+    script.starts = lambda number: dict.fromkeys(SIDES, renamed if number == 1 else listed("one"))
+    assert only(play(script)).verdict == "unchanged"
+    assert [pair.nodeids["base"] for pair in script.pairs[:2]] == [["tests/test_a.py::one"], ["test_a.py::one"]]
+
+
 def test_neither_side_starts(play):
     script = Script()
     script.starts = lambda number: {side: WorkerFault(side, "ended with exit code 4") for side in SIDES}
@@ -305,7 +433,19 @@ def test_a_side_that_starts_only_now_and_then(play):
     script.starts = lambda number: (
         {"base": WorkerFault("base", "was killed"), "head": listed("one")} if number % 2 else script.sides
     )
-    assert only(play(script)).verdict == "unchanged"
+    one = only(play(script))
+    assert one.verdict == "unchanged"
+    assert one.notes == ("a pair did not start: base's worker was killed",)
+
+
+def test_a_fault_that_leaves_no_time_for_another_try_is_no_noise(play, monkeypatch):
+    clock = iter(float(second) for second in range(0, 100_000, 5))
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: next(clock))
+    script = Script()
+    script.faults["begin", "one", 1] = WorkerFault("head", "was given up: no answer within 300 s")
+    one = only(play(script, replace(POLICY, seconds=5, least_pairs=0)))
+    assert one.verdict == "incomparable"
+    assert one.reasons == ("head's worker was given up: no answer within 300 s",)
 
 
 def test_a_fault_after_the_last_benchmark_costs_nothing(play):
@@ -319,14 +459,14 @@ def test_a_fault_after_the_last_benchmark_costs_nothing(play):
 @pytest.mark.parametrize("stage", ["begin", "time", "profile", "finish"])
 def test_ctrl_c_keeps_what_is_decided(play, stage):
     script = Script(("fast", "slow"), mixed)
-    for number in (6, 7, 8, 9):
+    for number in (3, 6, 7, 8, 9) if stage == "profile" else (6, 7, 8, 9):
         script.faults[stage, "slow", number] = KeyboardInterrupt()
     if stage == "profile":
         script.ratio = lambda name, pair: mixed(name, pair) + (0.2 if name == "slow" else 0)
     outcome = play(script)
     assert outcome.interrupted
-    assert [one.name for one in outcome.benchmarks] == ["fast"]
-    assert outcome.unfinished == ("slow",)
+    assert outcome.unfinished == (("slow",) if stage != "profile" else ("fast", "slow"))
+    assert [one.name for one in outcome.benchmarks] == (["fast"] if stage != "profile" else [])
     assert all(pair.closed for pair in script.pairs)
 
 

@@ -16,6 +16,8 @@ from xml.etree import ElementTree
 import psutil
 import pytest
 
+from perfsuite.environment import usable_cpus
+
 #: A step that sleeps: nothing is computed, so tests at the same time do not matter much.
 SLEEPER = """\
 import time
@@ -67,12 +69,12 @@ def environment(repo: Path) -> dict[str, str]:
     return {**os.environ, "TMPDIR": str(repo.parent / "tmp")}
 
 
-def gate(repo: Path, *arguments: str, cwd: Path | None = None) -> tuple[int, str, dict]:
+def gate(repo: Path, *arguments: str, cwd: Path | None = None, **variables: str) -> tuple[int, str, dict]:
     out = repo.parent / "out.json"
     done = subprocess.run(
         [*COMMAND, *arguments, "--json", str(out), "--seed", "1"],
         cwd=cwd or repo,
-        env=environment(repo),
+        env={**environment(repo), **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -194,16 +196,127 @@ def test_each_side_imports_its_own_package_though_it_is_installed_from_the_worki
     )
     commit(repo, "package")
     (repo / "src" / "pace" / "__init__.py").write_text("SECONDS = 0.005\n")
-    venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
-    (site,) = venv.glob("lib/python*/site-packages")
-    own = [path for path in sys.path if path.endswith("site-packages")]
-    (site / "paths.pth").write_text("\n".join([str(repo / "src"), *own, str(Path(__file__).parent.parent)]) + "\n")
-    python = f"python:{venv / 'bin' / 'python'}"
+    python, _ = an_environment(tmp_path / "venv", str(repo / "src"))
     code, said, saved = gate(repo, "--base", f"git:HEAD,{python}", "--head", f".,{python}", "--census-only")
     assert code == 0, said
     modules = [saved["sides"][side]["modules"]["src/pace/__init__.py"] for side in ("base", "head")]
     assert modules[0] != modules[1]
+
+
+def an_environment(venv: Path, *paths: str) -> tuple[str, Path]:
+    """A virtual environment that has what this one has, and more folders: its SPEC, and where packages go."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    (site,) = venv.glob("lib/python*/site-packages")
+    own = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "paths.pth").write_text("\n".join([*paths, *own, str(Path(__file__).parent.parent)]) + "\n")
+    return f"python:{venv / 'bin' / 'python'}", site
+
+
+@pytest.mark.parametrize("where", ["", "repo/.venv"], ids=["outside", "in the repository"])
+def test_a_package_that_both_sides_run_from_where_it_is_installed(repo, tmp_path, where):
+    (repo / "src" / "pace").mkdir(parents=True)
+    (repo / "src" / "pace" / "__init__.py").write_text("")
+    (repo / "src" / "pace" / "core.py").write_text("SECONDS = 0.004\n")
+    (repo / "test_it.py").write_text(
+        "import time, pace.core\ndef test_sleep(profiled):\n    profiled(time.sleep, pace.core.SECONDS)\n"
+    )
+    (repo / ".gitignore").write_text(".venv\n__pycache__\n")
+    commit(repo, "package")
+    python, site = an_environment(tmp_path / (where or "venv"))
+    shutil.copytree(repo / "src" / "pace", site / "pace")
+    (repo / "src" / "pace" / "core.py").write_text("SECONDS = 0.008\n")
+    code, said, saved = gate(repo, "--base", f"git:HEAD,{python}", "--head", f".,{python}", "--census-only")
+    assert code == 4, said
+    (one,) = saved["benchmarks"]
+    assert one["verdict"] == "incomparable"
+    assert f"both sides ran src/pace/core.py from {site.resolve() / 'pace' / 'core.py'}" in one["reasons"][0]
+    # Each side with an interpreter in which its own is installed can be compared.
+    other, site = an_environment(tmp_path / "other")
+    shutil.copytree(repo / "src" / "pace", site / "pace")
+    code, said, _ = gate(repo, "--base", f"git:HEAD,{python}", "--head", f".,{other}", "--census-only")
+    assert code == 0, said
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        (),
+        ("./speed/",),
+        ("{repo}/tests/speed/test_here.py::test_sleep",),
+        ("..",),
+    ],
+    ids=str,
+)
+def test_in_a_folder_of_the_repository(repo, named):
+    (repo / "tests" / "speed").mkdir(parents=True)
+    (repo / "pytest.ini").write_text("[pytest]\n")
+    (repo / "pyproject.toml").write_text('[tool.perfsuite.gate]\nbenchmarks = ["tests/speed/"]\n')
+    git(repo, "mv", "test_it.py", "tests/speed/test_here.py")
+    (repo / "tests" / "test_other.py").write_text(SLEEPER.format(seconds=0.004))
+    commit(repo, "move")
+    arguments = [one.format(repo=repo) for one in named]
+    code, said, saved = gate(
+        repo, "--base", "git:HEAD", "--no-shortcut", "--census-only", *arguments, cwd=repo / "tests"
+    )
+    assert code == 0, said
+    names = [one["name"] for one in saved["benchmarks"]]
+    others = ["tests/test_other.py::test_sleep"] if named == ("..",) else []
+    assert sorted(names) == ["tests/speed/test_here.py::test_sleep", *others]
+    assert all(one["census"] is not None for one in saved["benchmarks"])
+
+
+def test_a_side_that_has_none_of_the_files_named_runs_nothing_else(repo):
+    (repo / "test_new.py").write_text(SLEEPER.format(seconds=0.004))
+    code, said, saved = gate(repo, "--base", "git:HEAD", "--census-only", "test_new.py")
+    assert code == 4, said
+    (one,) = saved["benchmarks"]
+    assert (one["name"], one["reasons"]) == (
+        "test_new.py::test_sleep",
+        ["base has no benchmark of this name: it is new"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "variables"),
+    [
+        ("--ff --benchmark-skip", {}),
+        ("--lf --lfnf=none --benchmark-only --benchmark-disable", {}),
+        ("-p no:cacheprovider", {}),
+        ("", {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}),
+    ],
+    ids=["skip", "only", "no cache", "no autoload"],
+)
+def test_options_of_the_project(repo, options, variables):
+    (repo / "pytest.ini").write_text(f"[pytest]\naddopts = {options}\n")
+    commit(repo, "options")
+    code, said, saved = gate(repo, "--base", "git:HEAD", "--no-shortcut", "--census-only", **variables)
+    assert code == 0, said
+    assert [one["name"] for one in saved["benchmarks"]] == ["test_it.py::test_sleep"]
+    assert not (repo / ".pytest_cache").exists()
+    assert not list((repo.parent / "tmp").glob("perfsuite*"))
+
+
+def test_an_option_that_pytest_does_not_know_is_named(repo):
+    (repo / "pytest.ini").write_text("[pytest]\naddopts = --speed\n")
+    commit(repo, "options")
+    code, said, _ = gate(repo, "--base", "git:HEAD", "--no-shortcut", "--census-only")
+    assert code == 2
+    assert "error: unrecognized arguments: --speed" in said
+
+
+def test_each_side_has_its_own_cpus(repo):
+    (repo / "test_it.py").write_text(
+        "import os, time\ndef test_sleep(profiled):\n"
+        "    assert len(os.sched_getaffinity(0)) == int(os.environ['EXPECTED'])\n    profiled(time.sleep, 0.004)\n"
+    )
+    cores = len(usable_cpus().cores)
+    if cores < 2:
+        pytest.skip("NOT TESTED: this process may use one physical core only")
+    head = ".,env:OMP_NUM_THREADS=1,env:EXPECTED=1"
+    variables = {"OMP_NUM_THREADS": str(cores)}
+    code, said, saved = gate(repo, "--base", f".,env:EXPECTED={cores}", "--head", head, "--census-only", **variables)
+    assert code == 0, said
+    assert [one.partition(":")[0] for one in saved["settings"] if "CPUs" in one] == ["base", "head"]
 
 
 def test_an_instruction_set_that_is_lost_is_caught_without_a_clock(repo):
@@ -224,11 +337,12 @@ def test_an_instruction_set_that_is_lost_is_caught_without_a_clock(repo):
     assert "isa" in {failure["rule"] for failure in one["census_failures"]}
 
 
-def test_ctrl_c_leaves_nothing_behind(repo):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_what_stops_it_leaves_nothing_behind(repo, number):
     (repo / "test_it.py").write_text(SLEEPER.format(seconds=0.005))
     out = repo.parent / "out.json"
-    # A shell that runs tests in the background has its children ignore SIGINT.
-    reset = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    # A shell that runs tests in the background has its children ignore SIGINT, and nohup SIGHUP.
+    reset = "import signal as s; s.signal(s.SIGINT, s.default_int_handler); s.signal(s.SIGHUP, s.SIG_DFL); "
     process = subprocess.Popen(
         [sys.executable, "-c", reset + COMMAND[2], "gate", "--base", "git:HEAD", "--json", str(out)],
         cwd=repo,
@@ -242,7 +356,7 @@ def test_ctrl_c_leaves_nothing_behind(repo):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
@@ -272,6 +386,21 @@ def test_a_gate_that_was_killed_is_cleaned_up_after_by_the_next(repo):
     assert any((repo.parent / "tmp").iterdir())
     git(repo, "checkout", "-q", ".")
     assert gate(repo, "--base", "git:HEAD")[0] == 0
+
+
+def test_the_settings_are_those_of_the_folder_that_the_user_is_in(repo):
+    (repo / "sub" / "deep").mkdir(parents=True)
+    (repo / "pyproject.toml").write_text("[tool.perfsuite.gate]\nthreshold = 7\nbenchmarks = ['absent.py']\n")
+    (repo / "sub" / "pyproject.toml").write_text("[tool.perfsuite.gate]\nthreshold = 9\nbenchmarks = ['test_sub.py']\n")
+    (repo / "sub" / "test_sub.py").write_text(SLEEPER.format(seconds=0.004))
+    (repo / "sub" / "deep" / "data").write_text("1\n")
+    commit(repo, "two")
+    code, said, saved = gate(repo, "--base", "git:HEAD", "--no-shortcut", "--census-only", cwd=repo / "sub" / "deep")
+    assert code == 0, said
+    assert (saved["settings_file"], saved["threshold"]) == ("sub/pyproject.toml", 0.09)
+    assert (saved["verdict"], len(saved["benchmarks"])) == (None, 1)
+    assert "configured by sub/pyproject.toml" in said
+    assert "the census passes, nothing was timed, exit code 0" in said
 
 
 @pytest.mark.parametrize(

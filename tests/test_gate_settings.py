@@ -12,7 +12,7 @@ from perfsuite.errors import UsageError
 from perfsuite.gate import settings
 from perfsuite.gate.model import Policy
 from perfsuite.gate.rules import CensusRules
-from perfsuite.gate.settings import GateSettings, policy_for, read_settings
+from perfsuite.gate.settings import GateSettings, find_settings, policy_for, read_settings
 
 EVERYTHING = """
 [tool.perfsuite.gate]
@@ -174,3 +174,34 @@ def test_by_default_the_policy_is_the_default_one() -> None:
 def test_a_marker_that_is_none_names_its_test() -> None:
     with pytest.raises(UsageError, match=r"^test_y: @pytest.mark.profiled: threshold: expected per cent.*found -1"):
         policy_for(GateSettings(), "test_y", None, -1)
+
+
+TABLE = "[tool.perfsuite.gate]\nthreshold = {}\n"
+
+
+def test_the_nearest_file_with_the_table_counts(tmp_path: Path) -> None:
+    root, inner, here = tmp_path / "repo", tmp_path / "repo" / "package", tmp_path / "repo" / "package" / "tests"
+    here.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text(TABLE.format(1))  # above the repository
+    assert find_settings(here, root) is None
+    (root / "pyproject.toml").write_text(TABLE.format(2))
+    (here / "pyproject.toml").write_text("[tool.black]\nline-length = 90\n")  # of another tool only
+    assert find_settings(here, root) == root / "pyproject.toml"
+    (inner / "pyproject.toml").write_text("[tool.perfsuite.gate]\n")  # empty, and there
+    assert find_settings(here, root) == inner / "pyproject.toml"
+    assert find_settings(root, root) == root / "pyproject.toml"
+
+
+def test_outside_of_the_root_only_the_folder_itself_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "other" / "deep").mkdir(parents=True)
+    (tmp_path / "other" / "pyproject.toml").write_text(TABLE.format(1))
+    assert find_settings(tmp_path / "other" / "deep", tmp_path / "root") is None
+    assert find_settings(tmp_path / "other", tmp_path / "root") == tmp_path / "other" / "pyproject.toml"
+
+
+def test_a_broken_file_on_the_way_is_said(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "pyproject.toml").write_text("[tool")
+    with pytest.raises(UsageError, match=r"pyproject\.toml: "):
+        find_settings(tmp_path / "deep", tmp_path)

@@ -160,7 +160,7 @@ def test_equal_seeds_draw_equal_decisions():
 def test_a_worse_machine_makes_no_alarms(name):
     tally = simulate(TRACES, POLICY, disturbance=DISTURBANCES[name], decisions=1500)
     assert tally.share("regressed") <= 0.01
-    assert tally.share("unchanged") > 0.9
+    assert tally.share("unchanged") > 0.85
     found = simulate(TRACES, POLICY, effect=0.06, disturbance=DISTURBANCES[name], decisions=1500)
     assert found.share("regressed") > 0.9
 

@@ -52,3 +52,10 @@ def test_turns_come_in_blocks_of_both_sides(turns, seed):
 def test_who_goes_first_in_a_block_is_left_to_chance():
     firsts = order_turns(2000, random.Random(1))[::2]
     assert 900 < firsts.count("b") < 1100
+
+
+def test_a_side_that_became_a_hundred_times_slower_needs_no_hundred_steps():
+    plan = plan_turns([[20e6] * 5, [2e9] * 5])
+    assert plan.turns * (plan.steps + plan.dropped) * 2.02 < 10
+    plan = plan_turns([[1e6] * 5, [100e6] * 5])
+    assert plan.turns * (plan.steps + plan.dropped) * 0.101 < 10

@@ -120,6 +120,66 @@ def test_another_message_than_expected(start):
     assert "said 'bye' where 'hello' was expected" in fault(worker.greet, 30)
 
 
+def test_another_message_comes_with_what_was_printed(start):
+    worker = start("print('what now', flush=True); time.sleep(0.5); say(type='bye'); time.sleep(60)")
+    assert "said 'bye' where 'hello' was expected; it said: what now" in fault(worker.greet, 30)
+
+
+def test_pytest_that_stops_before_it_lists_anything(start):
+    worker = start("""
+        say(type="bye")
+        print("ERROR: usage: python [options]", "python: error: unrecognized arguments: --speed", sep="\\n")
+        print("  inifile: x")
+    """)
+    said = fault(worker.expect, "collected", 30)
+    assert "stopped before it had listed its tests; it said: python: error: unrecognized arguments: --speed" in said
+
+
+def test_one_that_prints_without_end_fills_nothing_and_its_last_words_are_kept(start):
+    worker = start("""
+        for number in range(200_000):
+            print("noise", number)
+        print("ERROR: at last", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    assert "was killed by SIGKILL, as the kernel does when memory runs out; it said: ERROR: at last" in fault(
+        worker.greet, 60
+    )
+    assert len(worker._printed._kept) == 64 << 10
+
+
+def test_one_whose_child_prints_on_can_be_closed(start):
+    worker = start("""
+        loop = "import time\\nwhile True: print('x' * 10000, flush=True); time.sleep(0.01)"
+        child = subprocess.Popen([sys.executable, "-c", loop], start_new_session=True)
+        say(type="hello", protocol=1, child=child.pid)
+        time.sleep(600)
+    """)
+    child = worker.expect("hello", 30)["child"]
+    worker.close()
+    # Nobody reads it any more.
+    deadline = time.monotonic() + 30
+    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_it_runs_on_its_own_cpus(tmp_path):
+    mine = sorted(os.sched_getaffinity(0))
+    script = tmp_path / "python"
+    script.write_text(
+        PREAMBLE.format(python=sys.executable) + "say(type='hello', cpus=list(os.sched_getaffinity(0)))\n"
+    )
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    for cpus, expected in ((mine[:1], mine[:1]), (None, mine)):
+        worker = Worker(Runnable("head", str(script), tmp_path, os.environ, cpus=cpus), [])
+        try:
+            assert sorted(worker.expect("hello", 30)["cpus"]) == expected
+        finally:
+            worker.close()
+        assert sorted(os.sched_getaffinity(0)) == mine
+
+
 def test_another_version_of_the_protocol(start):
     worker = start("say(type='hello', protocol=99); time.sleep(60)")
     assert "speaks protocol 99, this perfsuite 1: install the same one" in fault(worker.greet, 30)
@@ -172,7 +232,8 @@ def test_a_real_worker_ends_when_its_gate_is_killed(tmp_path):
         from perfsuite.gate.worker import Runnable, Worker
         worker = Worker(Runnable("base", sys.executable, Path({str(tmp_path)!r}), os.environ), ["test_slow.py"])
         worker.greet(60)
-        nodeids = [one["nodeid"] for one in worker.ask("collect", "collected", 60, wanted=[], roots=[])["benchmarks"]]
+        listed = worker.ask("collect", "collected", 60, wanted=[], roots=[], names=[])
+        nodeids = [one["nodeid"] for one in listed["benchmarks"]]
         worker.ask("run", "waiting", 60, nodeids=nodeids)
         worker.tell("begin")
         print(worker.pid, flush=True)

@@ -256,3 +256,24 @@ def test_any_text_in_any_width(text: str, width: int) -> None:
     assert all(char.isprintable() or clean(char) == char for line in lines for char in line)
     assert all(cell_len(line) <= max(width, 60) for line in lines)
     assert clean(text).strip()[:5] in "".join(lines)
+
+
+def test_a_gate_that_timed_nothing_does_not_say_that_nothing_changed() -> None:
+    passed = replace(made.census_only(), census=CensusVerdict(captures=2))
+    result = made.a_gate(passed)
+    assert (words.overall(result), words.exit_code(result)) == (None, 0)
+    assert words.headline(result) == "the census passes, nothing was timed"
+    text = flat(shown(result))
+    assert "unchanged" not in text
+    assert text.endswith("the census passes, nothing was timed, exit code 0: the gate passes")
+    failed = made.a_gate(passed, made.census_only())
+    assert (words.overall(failed), words.exit_code(failed)) == ("regressed", 1)
+    assert words.headline(made.a_gate(replace(passed, census=None))) == "nothing was timed"
+    assert words.headline(made.a_gate(passed, unfinished=("b",))) == "no verdict"
+    assert words.overall(made.a_gate(passed, made.missing())) == "missing"
+
+
+def test_the_file_of_the_settings_is_said() -> None:
+    result = made.a_gate(made.unchanged(), settings_file="sub/pyproject.toml")
+    assert "configured by sub/pyproject.toml" in shown(result)
+    assert "configured by" not in shown(made.a_gate(made.unchanged()))

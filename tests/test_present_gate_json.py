@@ -82,6 +82,11 @@ def test_what_is_not_known_is_null() -> None:
     assert (one["attribution"], one["traces"], one["pairs"], one["process_pairs"]) == ([], [], 0, 0)
     assert one["reasons"] == ["only base has this benchmark: renamed or removed"]
     assert strict(made.a_gate(made.census_only()))["benchmarks"][0]["verdict"] is None
+    counted = replace(made.census_only(), census=None)
+    assert strict(made.a_gate(counted))["verdict"] is None
+    assert strict(made.a_gate(made.census_only()))["verdict"] == "regressed"
+    assert strict(made.a_gate(counted))["settings_file"] is None
+    assert strict(made.a_gate(counted, settings_file="a/pyproject.toml"))["settings_file"] == "a/pyproject.toml"
 
 
 def test_no_census_is_not_an_empty_one() -> None:

@@ -19,6 +19,7 @@ from perfsuite.pytest_settings import read_session
 from perfsuite.records import Environment, Profile, Run
 from perfsuite.store import create_run, list_runs, load_run
 from tests.diff_profiles import op, primitive, profile
+from tests.git_repository import Repository
 
 FAST = ("--benchmark-max-time=0.05", "--benchmark-min-rounds=3", "-p", "no:cacheprovider", "--profile-dnn-top=1")
 STEP = """
@@ -181,6 +182,22 @@ def test_a_wrong_rule_is_refused(tmp_path):
         pytest.UsageError, match=r"--profile-dnn-compare: pyproject\.toml: .*census\].*isa: expected one"
     ):
         prepare("latest", tmp_path / "runs", tmp_path, PASSES)
+
+
+def test_the_rules_are_those_that_a_gate_would_take_there(tmp_path):
+    stored(tmp_path / "runs", gather_environment(), profile([op("aten::add")]))
+    repository = Repository(tmp_path / "repo")
+    folder = repository.path / "sub" / "tests"
+    folder.mkdir(parents=True)
+    rules = '[tool.perfsuite.gate.census]\nisa = "{}"\n'
+    (tmp_path / "pyproject.toml").write_text(rules.format("wrong"))  # above the repository
+    runs, rootdir = tmp_path / "runs", folder
+    assert prepare("latest", runs, rootdir, PASSES, folder).rules == CensusRules()
+    (repository.path / "pyproject.toml").write_text(rules.format("off"))
+    assert prepare("latest", runs, rootdir, PASSES, folder).rules == CensusRules(isa="off")
+    (repository.path / "sub" / "pyproject.toml").write_text(rules.format("any"))
+    assert prepare("latest", runs, rootdir, PASSES, folder).rules == CensusRules(isa="any")
+    assert prepare("latest", runs, rootdir, PASSES, repository.path).rules == CensusRules(isa="off")
 
 
 # --- after the session ------------------------------------------------------------------------------

@@ -16,13 +16,16 @@ Decisions take minutes, so they are taken one by one, of all kinds in turn, and 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
+import itertools
 import json
 import math
 import os
 import re
 import sys
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.reach.common import MISSED, REACHED, UNSETTLED
-from perfsuite.capture.calibration.test_calibration_step import PLANT, PLANTED
+from perfsuite.capture.calibration.step import PLANT, PLANTED
 from perfsuite.environment import gather_environment
 from perfsuite.gate.calibration import proportion_at_most
 from perfsuite.gate.model import GateResult, PairTrace
@@ -39,8 +42,10 @@ from perfsuite.gate.session import Options, compare_sides
 from perfsuite.stats import mean, median
 
 DATA = Path(__file__).resolve().parents[1] / "data"
+#: How gzip begins an archive without a name and a time: with its magic number, method and eight fixed bytes.
+_BEGIN = gzip.compress(b"", mtime=0)[:10]
 #: Elements of the plant of the first calibration, and how many pairs each takes.
-_PROBE_ELEMENTS = 400_000
+_PROBE_ELEMENTS = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,9 @@ def calibrated(share: float) -> int:
     """Elements of the plant that slow the step down by ``share`` on this machine, found by planting some."""
     probe = Kind(1.0, 0.03, "regressed", 0, 0)
     ratio = math.exp(mean([trace.log_ratio for trace in decide(probe, _PROBE_ELEMENTS).benchmarks[0].pairs]))
-    return max(1, round(_PROBE_ELEMENTS * share / (ratio - 1)))
+    if not 1.02 < ratio < 2:
+        sys.exit(f"{_PROBE_ELEMENTS} elements change the step by a factor of {ratio:.3f}: is the machine busy?")
+    return round(_PROBE_ELEMENTS * share / (ratio - 1))
 
 
 # --- the file --------------------------------------------------------------------------------------
@@ -125,24 +132,24 @@ def trace_of(saved: Mapping[str, Any]) -> PairTrace:
 
 
 def load(path: Path) -> Iterator[dict[str, Any]]:
-    """The decisions of a file; a last line that an interruption cut short is left out."""
+    """The decisions of a file; one that an interruption cut short is left out."""
     if not path.exists():
         return
-    with gzip.open(path, "rt") as lines:
-        while True:
-            try:
-                line = next(lines)
-            except (StopIteration, EOFError):
-                return
-            if line.endswith("\n"):
-                yield json.loads(line)
+    data = path.read_bytes()
+    # Each is an archive of its own, and nothing within one looks like the beginning of the next.
+    starts = [found.start() for found in re.finditer(re.escape(_BEGIN), data)]
+    for start, end in itertools.pairwise([*starts, len(data)]):
+        with contextlib.suppress(EOFError, zlib.error, gzip.BadGzipFile):
+            yield json.loads(gzip.decompress(data[start:end]))
 
 
 def append(path: Path, decision: Mapping[str, Any]) -> None:
     """Add one, as a member of the archive of its own: what was there before is not touched."""
     path.parent.mkdir(exist_ok=True)
+    packed = gzip.compress((json.dumps(decision, separators=(",", ":")) + "\n").encode(), mtime=0)
+    assert packed.startswith(_BEGIN)
     with path.open("ab") as file:
-        file.write(gzip.compress((json.dumps(decision, separators=(",", ":")) + "\n").encode()))
+        file.write(packed)
         file.flush()
         os.fsync(file.fileno())
 

@@ -11,6 +11,7 @@ import click
 
 from perfsuite.cli.face import directory_option, finite, main, screen, write
 from perfsuite.cli.progress import progress_line
+from perfsuite.cli.signals import stopped_like_interrupted
 
 #: Slowdowns that are built in, in thresholds.
 _PLANTED = (1.0, 2.0)
@@ -40,15 +41,16 @@ def calibrate(pairs: int, planted: int, threshold: float, seed: int | None, as_j
     recommends is kept in DIR and is what `perfsuite gate` uses by default.  A pair takes about five seconds; nothing
     else should run meanwhile.
     """
-    from perfsuite.gate.calibrated import save_calibration
     from perfsuite.gate.calibration import calibrate as conclude
+    from perfsuite.gate.calibration_store import check_folder, save_calibration
     from perfsuite.gate.model import Policy
     from perfsuite.gate.rehearse import rehearse
 
     if 0 < planted < 3:
         raise click.UsageError("--planted: at least three pairs of each slowdown, or 0 for none")
     policy = replace(Policy(), threshold=threshold / 100)
-    with progress_line() as progress:
+    check_folder(directory)
+    with stopped_like_interrupted(), progress_line() as progress:
         found = rehearse(pairs, planted, [times * policy.threshold for times in _PLANTED], progress, seed)
         progress("drawing decisions")
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -58,6 +60,7 @@ def calibrate(pairs: int, planted: int, threshold: float, seed: int | None, as_j
             policy,
             created=created,
             environment=found.environment,
+            profile_seconds=found.profile_seconds,
             seed=seed or 0,
         )
     path = save_calibration(directory, calibration)

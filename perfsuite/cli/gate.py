@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from perfsuite.cli.face import directory_option, finite, main, screen, target, write
+from perfsuite.cli.face import directory_option, fail, finite, main, screen, target, write
 from perfsuite.cli.progress import progress_line
+from perfsuite.cli.signals import stopped_like_interrupted
+from perfsuite.errors import PerfsuiteError, UsageError
 from perfsuite.quiet import ALLOCATORS
 
 if TYPE_CHECKING:
     from perfsuite.gate.model import GateResult
 
-_INTERRUPTED = 130
+_FILES = ("json", "markdown", "junit", "report")
 
 
 @main.command(short_help="Did head get slower than base? Exit code 1 if so.")
@@ -69,9 +69,8 @@ def gate(node_ids: tuple[str, ...], top: int, directory: Path, **options: Any) -
     from perfsuite.gate.session import Options, compare_sides
     from perfsuite.quiet import from_list
 
-    files = {
-        name: target(path) for name in ("json", "markdown", "junit", "report") if (path := options[f"{name}_file"])
-    }
+    files = {name: target(path) for name in _FILES if (path := options[f"{name}_file"]) is not None}
+    _differ(files)
     wanted = Options(
         node_ids=node_ids,
         threshold=_share(options["threshold"]),
@@ -86,32 +85,63 @@ def gate(node_ids: tuple[str, ...], top: int, directory: Path, **options: Any) -
         timeout=options["timeout"],
         seed=options["seed"],
     )
-    with _terminated_like_interrupted(), progress_line() as progress:
+    with stopped_like_interrupted(), progress_line() as progress:
         result, code = compare_sides(options["base"], options["head"], Path(), wanted, progress, directory)
-    code = _INTERRUPTED if result.interrupted else code
-    _save(result, files, code)
     from perfsuite.present.gate.terminal import render_gate
+    from perfsuite.present.gate.words import INTERRUPTED, NOT_WRITTEN
 
+    code, faults = _save(result, files, INTERRUPTED if result.interrupted else code, NOT_WRITTEN)
     write(render_gate(result, top=top, code=code, **screen()))
-    return code
+    return fail("; ".join(faults), code) if faults else code
 
 
 def _share(per_cent: float | None) -> float | None:
     return None if per_cent is None else per_cent / 100
 
 
-def _save(result: GateResult, files: dict[str, Path], code: int) -> None:
-    """Write what was asked for; the terminal gets its text even where a file cannot be written."""
+def _differ(files: Mapping[str, Path]) -> None:
+    """Refuse two outputs in one file: the second would replace the first.
+
+    Raises:
+        UsageError: there are two.
+    """
+    options: dict[Path, str] = {}
+    for name, path in files.items():
+        other = options.setdefault(path.resolve(), name)
+        if other != name:
+            raise UsageError(f"--{other} and --{name} name the same file, {path}: give each its own")
+
+
+def _save(result: GateResult, files: Mapping[str, Path], code: int, failed: int) -> tuple[int, list[str]]:
+    """Write what can be written of what was asked for.
+
+    Args:
+        result: what to write.
+        files: where to, by the name of the option.
+        code: what the command exits with if everything can be written.
+        failed: and if not.
+
+    Returns:
+        What it exits with, and what is wrong with the others.
+    """
     from perfsuite.store.files import write_text
 
     makers: dict[str, Callable[[], str]] = {
-        "json": lambda: _as_json(result, code),
         "markdown": lambda: _as_markdown(result),
         "junit": lambda: _as_junit(result),
         "report": lambda: _as_page(result),
+        # The last one, because it has the exit code.
+        "json": lambda: _as_json(result, code),
     }
-    for name, path in files.items():
-        write_text(path, makers[name]())
+    faults = []
+    for name, make in makers.items():
+        if name in files:
+            try:
+                write_text(files[name], make())
+            except PerfsuiteError as error:
+                code = failed
+                faults.append(f"--{name} {files[name]}: {error}")
+    return code, faults
 
 
 def _as_json(result: GateResult, code: int) -> str:
@@ -138,17 +168,3 @@ def _as_page(result: GateResult) -> str:
     with libraries("a page"):
         from perfsuite.present.gate.report import render_gate_report
     return render_gate_report(result)
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM, which a CI that cancels a job sends, ends the gate as Ctrl-C does: nothing of it is left behind."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

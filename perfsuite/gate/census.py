@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from perfsuite.analyse.diff import Entry, Place, WorkloadDiff
 from perfsuite.analyse.diff.primitives import isa_of, label_of
+from perfsuite.gate.implementations import is_lower, is_plainer, is_reference, is_wider, words
 from perfsuite.gate.model import CensusVerdict, Failure
 from perfsuite.gate.reproduce import command_lines
 from perfsuite.gate.rules import TOTALS, UNEXPLAINED, CensusRules, Limit, parse_rules
-from perfsuite.gate.words import is_lower, is_plainer, is_reference, is_wider, words
 from perfsuite.records import Primitive, Profile
 from perfsuite.units import counted, format_bytes, format_grouped, format_share
 
@@ -95,10 +95,7 @@ def _breaks(entry: Entry, before: Mapping[str, float], after: Mapping[str, float
     if rule in ("off", "any"):
         return bool(rule == "any")
     if entry.what == "implementation":
-        reorder = entry.primitive == "reorder"
-        return any(is_reference(name, reorder) for name in after) and not all(
-            is_reference(name, reorder) for name in before
-        )
+        return any(map(is_reference, after)) and not all(map(is_reference, before))
     if entry.what == "isa":
         return is_lower(before, after)
     return is_wider(entry.base, entry.head) if entry.what == "dtype" else is_plainer(before, after)
@@ -160,9 +157,8 @@ def _went(breach: _Breach) -> str:
 def _meaning(breach: _Breach) -> str:
     """Why that is worse, where it surely is."""
     entry = breach.entry
-    reorder = entry.primitive == "reorder"
     worse = {
-        "implementation": (any(is_reference(name, reorder) for name in breach.head), "code for any CPU"),
+        "implementation": (any(map(is_reference, breach.head)), "reference code"),
         "isa": (is_lower(breach.base, breach.head), "a lower instruction set"),
         "dtype": (is_wider(entry.base, entry.head), "a wider data type"),
         "layout": (is_plainer(breach.base, breach.head), "a plain layout"),

@@ -36,6 +36,10 @@ class Disturbance:
     #: The share of pairs that are, from a random moment on or up to it, ``slow_factor`` times slower.
     slow: float = 0.0
     slow_factor: float = 2.0
+    #: The share of pairs of which one process is slower as a whole, and the standard deviation of by how much
+    #: (log-ratio): the one thing here that turns do not cancel, so it costs pairs or a verdict.
+    uneven: float = 0.0
+    uneven_spread: float = 0.0
 
 
 NOTHING = Disturbance()
@@ -47,6 +51,7 @@ DISTURBANCES: Mapping[str, Disturbance] = MappingProxyType(
         "drift": Disturbance(trend=0.3, drift=0.1),
         "autocorrelation": Disturbance(noise=0.03, correlation=0.8),
         "slow phase": Disturbance(slow=0.25, slow_factor=2.0),
+        "uneven processes": Disturbance(uneven=0.05, uneven_spread=0.1),
     }
 )
 

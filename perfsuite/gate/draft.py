@@ -12,10 +12,12 @@ from perfsuite.gate.judge import affordable, judge
 from perfsuite.gate.merge import merge
 from perfsuite.gate.model import BenchmarkResult, Judgement, PairTrace, Policy
 from perfsuite.records import Profile, Samples
-from perfsuite.stats import mean
+from perfsuite.stats import mean, median
 
 #: How many pairs are profiled whatever the clock says: what differs between them is no property of the code.
 CENSUS_PAIRS = 2
+#: And how many where there may be something to explain, and where there is: an interval needs some.
+MOST_PROFILES, _EXPLAINED = 4, 3
 #: Pairs that failed before a benchmark is given up.
 _FAULTS = 2
 
@@ -41,19 +43,32 @@ class Draft:
     judgement: Judgement | None = None
     #: Without another pair within its budget.
     spent: bool = False
-    #: How many of ``pairs`` know what they took.
-    charged: int = 0
-    #: Of ``seconds``, what profiles took.
-    profiling: float = 0.0
+
+    def __post_init__(self) -> None:
+        #: The policy before it was known what a pair takes.
+        self._asked = self.policy
+        #: What each pair took, profiles apart; pairs that came to nothing are among them.
+        self._costs: list[float] = []
+        self._profiling = 0.0
+        #: Why a worker failed last.
+        self._fault: str | None = None
+        #: How many of ``pairs`` know what they took.
+        self._charged = 0
+
+    @property
+    def decided(self) -> bool:
+        """Whether its times have decided."""
+        return self.judgement is not None and self.judgement.decided
 
     @property
     def open(self) -> bool:
         """Whether it needs another pair."""
         if self.settled or self.spent:
             return False
-        if len(self.profiles) < CENSUS_PAIRS and not (self.judgement and self.judgement.decided and self.profiles):
+        changed = self.judgement is not None and self.judgement.verdict in ("regressed", "improved")
+        if len(self.profiles) < (_EXPLAINED if changed else CENSUS_PAIRS):
             return True
-        return self.timed and not (self.judgement is not None and self.judgement.decided)
+        return self.timed and not self.decided
 
     def add(self, trace: PairTrace) -> None:
         """Judge anew, with the times of another pair."""
@@ -62,28 +77,32 @@ class Draft:
             [pair.log_ratio for pair in self.pairs], self.policy, self.family, [pair.first for pair in self.pairs]
         )
 
-    def spend(self, seconds: float) -> None:
-        """Count what a pair took, and close the benchmark if it cannot afford another."""
+    def spend(self, seconds: float, profiling: float = 0.0) -> None:
+        """Count what a pair took, ``profiling`` of it for profiles; close what cannot afford another.
+
+        How many pairs there is time for is found out before the first look, by what has nothing to do with what was
+        seen; from then on the plan stays as it is.
+        """
         self.seconds += seconds
-        if len(self.pairs) > self.charged:
-            self.pairs[-1] = replace(self.pairs[-1], seconds=seconds)
-            self.charged = len(self.pairs)
-        tries = len(self.pairs) + self.faults
-        if not tries:
-            return
-        each = (self.seconds - self.profiling) / tries
-        if len(self.pairs) == 1 and self.timed:
-            # Before the first look, and by what has nothing to do with what was seen: the plan is for what fits.
-            left = max(1.0, self.policy.seconds - CENSUS_PAIRS * self.profiling)
-            self.policy = replace(affordable(replace(self.policy, seconds=left), each), seconds=self.policy.seconds)
-        late = self.seconds + each > self.policy.seconds and tries >= self.policy.least_pairs
+        self._profiling += profiling
+        self._costs.append(max(1e-6, seconds - profiling))
+        if len(self.pairs) > self._charged:
+            self.pairs[-1] = replace(self.pairs[-1], seconds=self._costs[-1])
+            self._charged = len(self.pairs)
+        each = median(self._costs)
+        profile = self._profiling / len(self.profiles) if self.profiles else 0.0
+        if self.timed and len(self.pairs) < self._asked.min_pairs:
+            left = max(1.0, self._asked.seconds - MOST_PROFILES * profile)
+            self.policy = replace(affordable(replace(self._asked, seconds=left), each), seconds=self._asked.seconds)
+        then = self.seconds + each + (profile if self.wants_profile() else 0.0)
+        late = then > self.policy.seconds and len(self._costs) >= self.policy.least_pairs
         self.spent = late or len(self.pairs) >= self.policy.max_pairs
 
     def wants_profile(self) -> bool:
         """Whether this pair is to be profiled: for the census, or because there may be something to explain."""
         if len(self.profiles) < CENSUS_PAIRS:
             return True
-        if not self.pairs:
+        if not self.pairs or len(self.profiles) >= MOST_PROFILES:
             return False
         estimate = abs(mean([pair.log_ratio for pair in self.pairs]))
         return estimate > math.log1p(self.policy.threshold) / 2
@@ -97,16 +116,29 @@ class Draft:
         self.settled = verdict
         self.reasons.append(reason)
 
-    def failed(self, reason: str) -> None:
-        """A pair came to nothing; after some the benchmark is given up."""
+    def failed(self, reason: str, *, timed: bool = False) -> None:
+        """A worker failed in a pair; after some the benchmark is given up.
+
+        ``timed`` says that this was after the pair's times had been taken, which are good.
+        """
         self.faults += 1
+        self._fault = reason
         if self.faults >= _FAULTS:
             self.settle("incomparable", reason)
+        elif timed:
+            self.note(f"after a pair was timed, {reason}")
         else:
-            self.note(f"a pair was thrown away and run again: {reason}")
+            self.note(f"a pair was thrown away: {reason}")
+
+    def suspended(self, reason: str) -> None:
+        """A pair came to nothing through no fault of its workers."""
+        self.note(f"a pair was thrown away: {reason}")
 
     def result(self, rules: CensusRules) -> BenchmarkResult:
         """What is known, judged."""
+        if self.settled is None and self._fault is not None and not (self.pairs or self.profiles):
+            # There was no time for another try, and what fails is no matter of noise.
+            self.settle("incomparable", self._fault)
         verdict = self.settled
         if verdict is None and self.timed:
             verdict = self.judgement.verdict if self.judgement is not None else "inconclusive"

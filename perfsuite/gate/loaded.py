@@ -26,6 +26,22 @@ def loaded_files(roots: Iterable[str], maps: Path = Path("/proc/self/maps")) -> 
     return found
 
 
+def loaded_elsewhere(names: Iterable[str], roots: Iterable[str]) -> Mapping[str, str]:
+    """The modules of these names that this process has loaded from outside of ``roots``: name → real path.
+
+    What is installed counts as outside, wherever it lies; what is Python's own is left out.
+    """
+    folders = tuple(os.path.join(os.path.realpath(root), "") for root in roots)
+    found = {}
+    for name in names:
+        path = getattr(sys.modules.get(name), "__file__", None)
+        if isinstance(path, str) and name.partition(".")[0] not in sys.stdlib_module_names:
+            real = os.path.realpath(path)
+            if not real.startswith(folders) or any(part in _INSTALLED for part in real.split(os.sep)):
+                found[name] = real
+    return found
+
+
 def _modules() -> Iterator[str]:
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None)

@@ -204,14 +204,17 @@ class GateResult:
     notes: tuple[str, ...] = ()
     #: What the workers were started with, a ``NAME=value`` each, and the CPUs they ran on.
     settings: tuple[str, ...] = ()
+    #: The pyproject.toml whose ``[tool.perfsuite.gate]`` counted, relative to the root of the tree; None for none.
+    settings_file: str | None = None
 
     @property
-    def verdict(self) -> str:
-        """The worst of all benchmarks; a census that fails counts as ``regressed``."""
+    def verdict(self) -> str | None:
+        """The worst of all benchmarks; a census that fails counts as ``regressed``.  None where nothing was timed."""
         found = {one.verdict for one in self.benchmarks} | {"regressed" for one in self.benchmarks if one.failed_census}
-        return next((verdict for verdict in VERDICTS if verdict in found), "unchanged")
+        nothing = None if self.benchmarks else "unchanged"
+        return next((verdict for verdict in VERDICTS if verdict in found), nothing)
 
     def exit_code(self, inconclusive: int = 3) -> int:
         """1 regressed, 4 missing or incomparable, ``inconclusive`` (3), else 0; in this order."""
         codes = {"regressed": 1, "incomparable": 4, "missing": 4, "inconclusive": inconclusive}
-        return codes.get(self.verdict, 0)
+        return codes.get(self.verdict or "", 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from perfsuite.codec import from_json
@@ -20,8 +20,8 @@ SIDES = ("base", "head")
 _PROFILED_STEPS = 3
 #: A step may take this many times what the warm-up made of it before it counts as hung, and at least this long.
 _PATIENCE, _LEAST_PATIENCE_SECONDS = 50.0, 60.0
-#: A process that has grown by this share and this much between its first and its last turn leaks.
-_GROWTH_SHARE, _GROWTH_BYTES = 0.1, 64 << 20
+#: A process that grows by this share and this much from its first turns to its last ones may leak.
+_GROWTH_SHARE, _GROWTH_BYTES = 0.01, 8 << 20
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Listed:
     group: str | None
     #: Per cent, as its marker has it.
     threshold: float | None
+    #: The absolute path of its file, within the side's tree.
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Ready:
     #: Real path → SHA-256 of the repository's files that each side has loaded.
     loaded: Mapping[str, Mapping[str, str]]
     notes: tuple[str, ...]
+    #: How long the machine had been suspended when the warm-up began.
+    suspended_ns: int = 0
+    #: Of the modules whose names were asked for: name → real path of what each side has loaded outside of both trees.
+    elsewhere: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: {side: {} for side in SIDES})
 
 
 class SuspendedError(PerfsuiteError):
@@ -65,7 +71,7 @@ class Pair:
     def __init__(
         self,
         runnables: Mapping[str, Runnable],
-        paths: Mapping[str, Sequence[str]],
+        paths: Mapping[str, Sequence[str] | None],
         first: str,
         timeout: float,
         chance: random.Random,
@@ -74,7 +80,7 @@ class Pair:
 
         Args:
             runnables: by side.
-            paths: what pytest is given on each side.
+            paths: what pytest is given on each side; None for a side that has nothing, and is not started.
             first: which side is started, and warms up, first.
             timeout: what the start and what a warm-up may take, in seconds.
             chance: decides the order of turns.
@@ -85,7 +91,9 @@ class Pair:
         self._workers: dict[str, Worker] = {}
         try:
             for side in self.order:
-                self._workers[side] = Worker(runnables[side], paths[side])
+                given = paths[side]
+                if given is not None:
+                    self._workers[side] = Worker(runnables[side], given)
         except BaseException:
             self.close()
             raise
@@ -109,15 +117,24 @@ class Pair:
     # --- what there is -----------------------------------------------------------------------------
 
     def collect(
-        self, wanted: Mapping[str, Sequence[str]], roots: Iterable[str]
+        self, wanted: Mapping[str, Sequence[str]], roots: Iterable[str], names: Iterable[str] = ()
     ) -> Mapping[str, Collected | WorkerFault]:
-        """What each side has of the wanted node ids, of which none means all; or why it cannot say."""
+        """What each side has of what is wanted, or why it cannot say.
+
+        Args:
+            wanted: by side, ``/path``, ``/path::class`` or ``/path::test``; none means all.
+            roots: the folders whose modules are of interest.
+            names: modules that are, too, should they come from elsewhere.
+        """
         folders = [str(root) for root in roots]
-        found: dict[str, Collected | WorkerFault] = {}
+        interesting = list(names)
+        found: dict[str, Collected | WorkerFault] = {
+            side: Collected({}, ()) for side in SIDES if side not in self._workers
+        }
         for side, worker in self._workers.items():
             try:
                 worker.greet(self._timeout)
-                worker.tell("collect", wanted=list(wanted[side]), roots=folders)
+                worker.tell("collect", wanted=list(wanted[side]), roots=folders, names=interesting)
             except WorkerFault as fault:
                 found[side] = fault
         for side, worker in self._workers.items():
@@ -145,6 +162,7 @@ class Pair:
         Raises:
             WorkerFault: a worker failed; EndedError: the test ended before it was warm.
         """
+        asleep = suspended_ns()
         for worker in self._workers.values():
             worker.expect("waiting", self._timeout)
         answers = {side: self._workers[side].ask("begin", "ready", self._timeout) for side in self.order}
@@ -156,7 +174,8 @@ class Pair:
             if not answers[side]["settled"]
         )
         step = max(calls[-1] for calls in warm_up) / 1e9 * plan.iterations
-        return Ready(plan, step, {side: answers[side]["loaded"] for side in SIDES}, notes)
+        loaded, elsewhere = ({side: answers[side][what] for side in SIDES} for what in ("loaded", "elsewhere"))
+        return Ready(plan, step, loaded, notes, asleep, elsewhere)
 
     def time(self, ready: Ready) -> tuple[PairTrace, tuple[str, ...]]:
         """Let the sides take turns, and what was noticed of their memory.
@@ -164,7 +183,7 @@ class Pair:
         Raises:
             WorkerFault: a worker failed; SuspendedError: the times mean nothing.
         """
-        began, asleep = time.monotonic(), suspended_ns()
+        began = time.monotonic()
         plan = ready.plan
         order = order_turns(plan.turns, self._chance)
         turns: dict[str, list[tuple[float, ...]]] = {side: [] for side in SIDES}
@@ -174,8 +193,7 @@ class Pair:
             answer = self._step(side, ready)
             turns[side].append(tuple(ns / plan.iterations for ns in answer["ns"][plan.dropped :]))
             memory[side].append(answer["rss_bytes"])
-        if suspended_ns() - asleep > 1_000_000:
-            raise SuspendedError("the machine was suspended while it was timed")
+        _check_awake(ready)
         trace = PairTrace(tuple(turns["base"]), tuple(turns["head"]), order, self.first, time.monotonic() - began)
         return trace, tuple(filter(None, (_growth(side, memory[side]) for side in SIDES)))
 
@@ -194,12 +212,14 @@ class Pair:
         """A profile of each side.
 
         Raises:
-            WorkerFault: a worker failed; EndedError: a pass could not measure, which fails the test.
+            WorkerFault: a worker failed; EndedError: a pass could not measure, which fails the test; SuspendedError:
+                its times mean nothing.
         """
         patience = self._timeout + 100 * ready.step_seconds
         answers = {
             side: self._workers[side].ask("profile", "profile", patience, steps=_PROFILED_STEPS) for side in self.order
         }
+        _check_awake(ready)
         return {side: from_json(Profile, answers[side]["profile"]) for side in SIDES}
 
     def environments(self) -> Mapping[str, Environment]:
@@ -246,14 +266,22 @@ def _collected(message: Mapping[str, Any]) -> Collected:
     return Collected({one.name: one for one in listed}, tuple(message["errors"]))
 
 
+def _check_awake(ready: Ready) -> None:
+    if suspended_ns() - ready.suspended_ns > 1_000_000:
+        raise SuspendedError("the machine was suspended meanwhile")
+
+
 def _is_time(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
 
 def _growth(side: str, rss_bytes: Sequence[int]) -> str | None:
-    """A sentence where a process grew from turn to turn, without the first half of them, which may still fill up."""
-    half = rss_bytes[len(rss_bytes) // 2]
-    grown = rss_bytes[-1] - half
-    if grown > _GROWTH_BYTES and grown > _GROWTH_SHARE * half:
-        return f"{side}'s process grew by {grown / 2**20:.0f} MiB while it was timed: it may leak memory"
+    """A sentence where every one of the last turns found the process larger than any of the first ones did."""
+    third = len(rss_bytes) // 3
+    if not third:
+        return None
+    before, after = max(rss_bytes[:third]), min(rss_bytes[-third:])
+    if after - before > max(_GROWTH_BYTES, _GROWTH_SHARE * before):
+        grown = (rss_bytes[-1] - rss_bytes[0]) / 2**20
+        return f"{side}'s process grew by {grown:.0f} MiB while it was timed: it may leak memory"
     return None

@@ -12,6 +12,7 @@ from perfsuite.errors import UsageError
 from perfsuite.gate.affinity import on_cpus
 from perfsuite.gate.census import CensusRules
 from perfsuite.gate.draft import Draft
+from perfsuite.gate.installed import Changed
 from perfsuite.gate.model import BenchmarkResult, Policy
 from perfsuite.gate.pair import SIDES, Collected, Listed, Pair, SuspendedError
 from perfsuite.gate.worker import EndedError, Runnable, WorkerFault
@@ -28,16 +29,18 @@ class Request:
     runnables: Mapping[str, Runnable]
     #: The root of each side's tree.
     roots: Mapping[str, str]
-    #: Node ids, none for all; the same for both sides, relative to the folder pytest runs in.
-    wanted: Sequence[str]
+    #: What to run, as absolute paths within each side's tree, ``::`` and a name after some; none for all.
+    wanted: Mapping[str, Sequence[str]]
     policy_of: Callable[[Listed], Policy]
     rules: CensusRules
     timeout: float = 300.0
-    #: The CPUs that workers may use; None for those of this process.
+    #: The CPUs that workers of either side may use; None for those of this process.
     cpus: Sequence[int] | None = None
     #: No timing: the census alone.
     census_only: bool = False
     seed: int | None = None
+    #: What differs between the trees.
+    changed: Changed = field(default_factory=Changed)
 
 
 @dataclass
@@ -79,18 +82,22 @@ class _Gate:
         self.drafts: list[Draft] = []
         self._chance = random.Random(request.seed)
         self._block: list[str] = []
+        #: By benchmark, what profiles took in the pair that runs.
+        self._profiling: dict[str, float] = {}
         self._false_starts = 0
         self._listed = False
+        #: By side, node id → where that is, as in :attr:`Request.wanted`.
+        self._places: Mapping[str, dict[str, str]] = {side: {} for side in SIDES}
 
     def loop(self) -> None:
         while not self._listed or any(draft.open for draft in self.drafts):
             began = time.monotonic()
             todo = [draft for draft in self.drafts if draft.open]
             measured: dict[str, float] = {}
+            self._profiling = {}
             with Pair(self._runnables, self._paths(todo), self._first(), self.request.timeout, self._chance) as pair:
                 self._visit(pair, todo, measured)
-            todo = todo or self.drafts
-            self._share(todo, time.monotonic() - began, measured)
+            self._share(time.monotonic() - began, measured)
 
     @property
     def _runnables(self) -> Mapping[str, Runnable]:
@@ -102,44 +109,54 @@ class _Gate:
             self._block = self._chance.choice((["base", "head"], ["head", "base"]))
         return self._block.pop()
 
-    def _paths(self, todo: Sequence[Draft]) -> Mapping[str, Sequence[str]]:
-        """What pytest is given: files of what is still to be run; before that is known, what was asked for."""
+    def _wanted(self, todo: Sequence[Draft]) -> Mapping[str, Sequence[str]]:
+        """What is still to be run; before that is known, what was asked for."""
         if todo:
-            return {side: list(dict.fromkeys(d.nodeids[side].partition("::")[0] for d in todo)) for side in SIDES}
-        asked = list(dict.fromkeys(one.partition("::")[0] for one in self.request.wanted))
-        return {side: [one for one in asked if (self._runnables[side].cwd / one).exists()] for side in SIDES}
+            return {side: [self._places[side][draft.nodeids[side]] for draft in todo] for side in SIDES}
+        return self.request.wanted
 
-    def _share(self, todo: Sequence[Draft], seconds: float, measured: Mapping[str, float]) -> None:
-        """Give every benchmark what it took and its part of the rest; close those that cannot afford another pair."""
-        if not todo:
-            return
-        rest = max(0.0, seconds - sum(measured.values())) / len(todo)
-        for draft in todo:
-            draft.spend(measured.get(draft.name, 0.0) + rest)
+    def _paths(self, todo: Sequence[Draft]) -> Mapping[str, Sequence[str] | None]:
+        """What pytest is given: files and folders; None for a side that has none of them."""
+        found: dict[str, Sequence[str] | None] = {}
+        for side, wanted in self._wanted(todo).items():
+            asked = list(dict.fromkeys(one.partition("::")[0] for one in wanted))
+            there = [one for one in asked if todo or os.path.exists(one)]
+            # Given no path, pytest would collect everything.
+            found[side] = None if asked and not there else there
+        return found
+
+    def _share(self, seconds: float, measured: Mapping[str, float]) -> None:
+        """Give every benchmark that ran what it took and its part of the rest."""
+        rest = max(0.0, seconds - sum(measured.values())) / max(1, len(measured))
+        for draft in self.drafts:
+            if draft.name in measured:
+                draft.spend(measured[draft.name] + rest, self._profiling.get(draft.name, 0.0))
 
     # --- one pair ----------------------------------------------------------------------------------
 
     def _visit(self, pair: Pair, todo: Sequence[Draft], measured: dict[str, float]) -> None:
-        wanted = {side: [draft.nodeids[side] for draft in todo] or list(self.request.wanted) for side in SIDES}
-        found = pair.collect(wanted, self.request.roots.values())
+        found = pair.collect(self._wanted(todo), self.request.roots.values(), self.request.changed.names)
         if not self._started(found):
             return
         if not self._listed:
             self._list(found)
             todo = [draft for draft in self.drafts if draft.open]
         current: Draft | None = None
+        timed = 0
         try:
-            pair.run({side: [draft.nodeids[side] for draft in todo] for side in SIDES})
+            pair.run({side: self._nodeids(side, found[side], todo) for side in SIDES})
             for current in todo:
-                began = time.monotonic()
-                self._measure(pair, current)
-                measured[current.name] = time.monotonic() - began
+                timed, began = len(current.pairs), time.monotonic()
+                try:
+                    self._measure(pair, current)
+                finally:
+                    measured[current.name] = time.monotonic() - began
             current = None
             pair.part()
         except WorkerFault as fault:
             # After the last benchmark there is nothing left to lose.
             if current is not None:
-                current.failed(str(fault))
+                current.failed(str(fault), timed=len(current.pairs) > timed)
 
     def _started(self, found: Mapping[str, Collected | WorkerFault]) -> bool:
         """Whether both sides could list what they have.
@@ -154,10 +171,13 @@ class _Gate:
         reason = "; ".join(map(str, faults))
         self._false_starts += 1
         if self._false_starts < _FALSE_STARTS:
+            for draft in self.drafts:
+                if draft.open:
+                    draft.note(f"a pair did not start: {reason}")
             return False
         if not self._listed:
             others = [one for one in found.values() if isinstance(one, Collected)]
-            if not others:
+            if not others or not others[0].benchmarks:
                 raise UsageError(reason)
             self._listed = True
             for listed in others[0].benchmarks.values():
@@ -167,12 +187,21 @@ class _Gate:
                 draft.settle("incomparable", reason)
         return False
 
+    def _nodeids(self, side: str, found: Collected | WorkerFault, todo: Sequence[Draft]) -> Sequence[str]:
+        """The benchmarks' names for pytest in this pair: another rootdir, which the paths decide, makes other ones."""
+        assert isinstance(found, Collected)
+        there = {_place(one): one.nodeid for one in found.benchmarks.values()}
+        nodeids = [draft.nodeids[side] for draft in todo]
+        return [there.get(self._places[side][nodeid], nodeid) for nodeid in nodeids]
+
     def _list(self, found: Mapping[str, Collected | WorkerFault]) -> None:
         """What both have is compared; what only one has is missing, which is said with the reason."""
         base, head = (found[side] for side in SIDES)
         assert isinstance(base, Collected)
         assert isinstance(head, Collected)
         self._listed = True
+        for side, listed_here in zip(SIDES, (base, head), strict=True):
+            self._places[side].update((one.nodeid, _place(one)) for one in listed_here.benchmarks.values())
         names = dict.fromkeys((*base.benchmarks, *head.benchmarks))
         if not names:
             why = "; ".join((*base.errors, *head.errors))
@@ -190,6 +219,9 @@ class _Gate:
                 draft.settle(
                     "missing", _missing("base" if ours is None else "head", listed, base if ours is None else head)
                 )
+            elif ours.threshold != theirs.threshold:
+                was, now = ("none" if one.threshold is None else f"{one.threshold:g} %" for one in (ours, theirs))
+                draft.notes.append(f"its marker's threshold is {was} on base and {now} on head; head's counts")
             self.drafts.append(draft)
 
     def _draft(self, listed: Listed, nodeids: Mapping[str, str], family: int) -> Draft:
@@ -204,7 +236,7 @@ class _Gate:
         except EndedError as end:
             _ended(draft, end)
         except SuspendedError as error:
-            draft.failed(str(error))
+            draft.suspended(str(error))
         for late in pair.finish().values():
             if not draft.settled:
                 _ended(draft, late)
@@ -215,13 +247,15 @@ class _Gate:
         ready = pair.begin()
         draft.note(*ready.notes)
         self._keep(ready.loaded)
-        foreign = _foreign(ready.loaded, self.request.roots)
+        foreign = _foreign(ready.loaded, self.request.roots) or self.request.changed.shared(
+            ready.elsewhere["base"], ready.elsewhere["head"]
+        )
         if foreign:
             draft.settle("incomparable", foreign)
             return
         if not self.outcome.environments:
             self.outcome.environments = pair.environments()
-        if draft.timed:
+        if draft.timed and not draft.decided:
             self.progress(f"{draft.name} · pair {number} · timing{_so_far(draft)}")
             trace, noticed = pair.time(ready)
             draft.add(trace)
@@ -229,8 +263,10 @@ class _Gate:
         if draft.wants_profile():
             self.progress(f"{draft.name} · pair {number} · profile{_so_far(draft)}")
             began = time.monotonic()
-            draft.profiles.append(pair.profile(ready))
-            draft.profiling += time.monotonic() - began
+            try:
+                draft.profiles.append(pair.profile(ready))
+            finally:
+                self._profiling[draft.name] = time.monotonic() - began
 
     def _keep(self, loaded: Mapping[str, Mapping[str, str]]) -> None:
         known = self.outcome.loaded
@@ -241,6 +277,11 @@ def _ended(draft: Draft, end: EndedError) -> None:
     """A test that is skipped is missing; one that fails cannot be compared."""
     reason = f"{end.side}: the test ended without calling `profiled`" if end.outcome == "passed" else str(end)
     draft.settle("missing" if end.outcome == "skipped" else "incomparable", reason)
+
+
+def _place(listed: Listed) -> str:
+    """Where a benchmark is, whatever pytest calls it."""
+    return f"{listed.path}::{listed.nodeid.partition('::')[2]}"
 
 
 def _missing(side: str, listed: Listed, lacking: Collected) -> str:

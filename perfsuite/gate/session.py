@@ -10,12 +10,13 @@ from pathlib import Path
 
 from perfsuite.environment import find_allocator, libc, usable_cpus
 from perfsuite.errors import UsageError
-from perfsuite.gate.calibrated import budget_of
+from perfsuite.gate.calibration_store import budget_of
+from perfsuite.gate.installed import changed
 from perfsuite.gate.model import GateResult, Policy, Side
 from perfsuite.gate.pair import SIDES, Listed
 from perfsuite.gate.probe import Probe, differing_software, probe
 from perfsuite.gate.run import Outcome, Request, run
-from perfsuite.gate.settings import GateSettings, policy_for, read_settings
+from perfsuite.gate.settings import GateSettings, find_settings, policy_for, read_settings
 from perfsuite.gate.spec import Spec, parse_spec
 from perfsuite.gate.trees import Tree, Trees, differing, mapped
 from perfsuite.gate.worker import Runnable
@@ -30,6 +31,8 @@ _PLUGINS = {
     "pytest-randomly": ("-p", "no:randomly"),
     "pytest-rerunfailures": ("--reruns=0",),
 }
+#: What a worker loads where pytest is told not to load plugins by itself.
+_PLUGINS_NEEDED = ("-p", "perfsuite.pytest_plugin", "-p", "pytest_benchmark.plugin")
 #: What a pytest around the gate tells its own children.
 _OF_PYTEST = ("PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID")
 #: A file that was not looked at is not listed one by one.
@@ -79,13 +82,16 @@ def compare_sides(
     began = time.monotonic()
     specs = {"base": parse_spec(base), "head": parse_spec(head)}
     with Trees(cwd) as trees:
-        said = read_settings(trees.root)
+        found = find_settings(cwd, trees.root)
+        said = read_settings(found.parent) if found is not None else GateSettings()
+        settings_file = os.path.relpath(found, trees.root) if found is not None else None
         # A budget that somebody set is meant; others give long steps their fewest pairs all the same.
         meant = options.seconds is not None or said.budget != GateSettings().budget
         settings = _settings(said, options, None if meant else directory)
         progress("opening both sides")
         opened = {side: trees.open(specs[side]) for side in SIDES}
-        wanted = _wanted(options.node_ids, settings.benchmarks, trees.root, cwd)
+        folder = found.parent if found is not None else cwd
+        wanted = _wanted(options.node_ids, settings.benchmarks, folder, trees.root, cwd)
         _check(wanted, opened)
         inherited = {name: value for name, value in os.environ.items() if name not in _OF_PYTEST}
         variables = {side: {**inherited, **specs[side].variables} for side in SIDES}
@@ -95,18 +101,19 @@ def compare_sides(
         same = _same(opened, probes, variables, settings.ignore)
         if options.shortcut and same is None:
             result = GateResult(sides["base"], sides["head"], settings.threshold, identical=True, notes=tuple(notes))
-            return replace(result, seconds=time.monotonic() - began), 0
+            return replace(result, seconds=time.monotonic() - began, settings_file=settings_file), 0
         quiet = {side: _quiet(variables[side], settings, options) for side in SIDES}
         request = Request(
             {side: _runnable(side, opened[side], probes[side], variables[side], quiet[side]) for side in SIDES},
             {side: str(opened[side].path) for side in SIDES},
-            wanted,
+            {side: [_placed(opened[side], path, colons + test) for path, colons, test in wanted] for side in SIDES},
             lambda listed: _policy(settings, listed, meant),
             settings.census,
             settings.timeout,
-            quiet["head"].cpus,
+            sorted({cpu for side in SIDES for cpu in quiet[side].cpus}),
             options.census_only,
             options.seed,
+            changed(differing(opened["base"], opened["head"]), opened["base"].hashes, opened["head"].hashes),
         )
         outcome = run(request, progress)
     result = GateResult(
@@ -119,12 +126,13 @@ def compare_sides(
         seconds=time.monotonic() - began,
         notes=tuple(notes),
         settings=_told(quiet),
+        settings_file=settings_file,
     )
     return result, result.exit_code(0 if settings.inconclusive == "pass" else 3)
 
 
 def _settings(found: GateSettings, options: Options, directory: Path | None) -> GateSettings:
-    calibrated = budget_of(directory) if directory is not None else None
+    calibrated = budget_of(directory, options.threshold or found.threshold) if directory is not None else None
     said = {
         "threshold": options.threshold,
         "budget": options.seconds or calibrated,
@@ -159,16 +167,26 @@ def _same(
     return None if variables["base"] == variables["head"] else "the environment differs"
 
 
-def _wanted(named: Sequence[str], configured: Sequence[str], root: Path, cwd: Path) -> Sequence[str]:
-    """Node ids as pytest has them when it runs in ``cwd``; those of the file are relative to its folder."""
-    if named or not configured:
-        return list(named)
-    here = cwd.resolve()
+def _wanted(
+    named: Sequence[str], configured: Sequence[str], folder: Path, root: Path, cwd: Path
+) -> Sequence[tuple[str, str, str]]:
+    """What to run: a path relative to ``root``, ``::`` or nothing, and a name.
+
+    Paths of the command line are relative to ``cwd``, those of the file to its ``folder``.
+    """
     found = []
-    for one in configured:
+    for one in named or configured:
         path, colons, test = one.partition("::")
-        found.append(os.path.relpath(root / path, here) + colons + test)
+        full = os.path.normpath((cwd if named else folder).resolve() / path)
+        if not Path(full).is_relative_to(root):  # the user may have come by a link
+            full = os.path.realpath(full)
+        found.append((os.path.relpath(full, root), colons, test))
     return found
+
+
+def _placed(tree: Tree, path: str, test: str = "") -> str:
+    """Where it is on a side."""
+    return os.path.normpath(tree.path / path) + test
 
 
 def _quiet(variables: Mapping[str, str], settings: GateSettings, options: Options) -> Settings:
@@ -188,7 +206,9 @@ def _runnable(side: str, tree: Tree, found: Probe, variables: Mapping[str, str],
     before = [one for one in variables.get("PYTHONPATH", "").split(os.pathsep) if one]
     own = {"PYTHONPATH": os.pathsep.join(dict.fromkeys((*paths, *before)))} if paths else {}
     options = [option for name, several in _PLUGINS.items() if name in found.packages for option in several]
-    return Runnable(side, found.python, tree.cwd, {**variables, **quiet.variables, **own}, options)
+    if variables.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+        options = list(_PLUGINS_NEEDED)  # others are not there, nor their options
+    return Runnable(side, found.python, tree.cwd, {**variables, **quiet.variables, **own}, options, quiet.cpus)
 
 
 def _side(spec: Spec, tree: Tree, found: Probe) -> Side:
@@ -218,17 +238,23 @@ def _told(quiet: Mapping[str, Settings]) -> tuple[str, ...]:
             both = quiet["base"].variables.get(name) == quiet["head"].variables.get(name) == value
             found.append(f"{name}={value}" if both else f"{side}: {name}={value}")
         found += [f"kept {one}" for one in quiet[side].kept]
-    found.append(f"CPUs {as_list(quiet['head'].cpus)}")
+    cpus = {side: f"CPUs {as_list(quiet[side].cpus)}" for side in SIDES}
+    found += [cpus[side] if cpus["base"] == cpus["head"] else f"{side}: {cpus[side]}" for side in SIDES]
     return tuple(dict.fromkeys(found))
 
 
-def _check(node_ids: Sequence[str], trees: Mapping[str, Tree]) -> None:
+def _check(wanted: Sequence[tuple[str, str, str]], trees: Mapping[str, Tree]) -> None:
     """At least one side must have each file that is named.
 
     Raises:
-        UsageError: neither has it.
+        UsageError: neither has it, or it is not in the repository, of which alone a side has files of its own.
     """
-    for one in node_ids:
-        path = one.partition("::")[0]
-        if not any((trees[side].cwd / path).exists() for side in SIDES):
-            raise UsageError(f"{one}: neither side has a file or folder {path}")
+    for path, colons, test in wanted:
+        outside = path == os.pardir or path.startswith(os.path.join(os.pardir, ""))
+        if outside and trees["base"].path != trees["head"].path:
+            root = trees["head"].origin
+            raise UsageError(
+                f"{root / path}{colons}{test}: not in the repository {root}, which is what the sides are of"
+            )
+        if not any(os.path.exists(_placed(trees[side], path)) for side in SIDES):
+            raise UsageError(f"{path}{colons}{test}: neither side has a file or folder {path}")

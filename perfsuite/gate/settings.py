@@ -55,13 +55,32 @@ class GateSettings:
     census: CensusRules = field(default_factory=CensusRules)
 
 
+def find_settings(cwd: Path, root: Path) -> Path | None:
+    """The nearest ``pyproject.toml`` from ``cwd`` upwards that has the table; None if none has it.
+
+    Args:
+        cwd: the folder that the user is in.
+        root: the repository's; what lies above it is somebody else's.
+
+    Raises:
+        UsageError: a file on the way cannot be read.
+    """
+    here, top = cwd.resolve(), root.resolve()
+    for folder in (here, *here.parents) if here.is_relative_to(top) else (here,):
+        if _table(folder / _FILE) is not None:
+            return folder / _FILE
+        if folder == top:
+            break
+    return None
+
+
 def read_settings(root: Path) -> GateSettings:
     """What ``pyproject.toml`` in ``root`` says; the defaults where there is none, or no such table in it.
 
     Raises:
         UsageError: the file cannot be read or a value is wrong; the message names the table and the key.
     """
-    table = _table(root / _FILE)
+    table = _table(root / _FILE) or {}
     known: dict[str, Callable[[Any, str], Any]] = {
         "threshold": _threshold,
         "confidence": _confidence,
@@ -121,11 +140,12 @@ def policy_for(settings: GateSettings, name: str, group: str | None, marker_thre
 # --- the file ---------------------------------------------------------------------------------------
 
 
-def _table(path: Path) -> Mapping[str, Any]:
+def _table(path: Path) -> Mapping[str, Any] | None:
+    """The table; None without one."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}
+        return None
     except OSError as error:
         raise UsageError(f"{_FILE}: cannot be read: {error.strerror}") from error
     except ValueError as error:  # of TOML or of UTF-8
@@ -135,7 +155,7 @@ def _table(path: Path) -> Mapping[str, Any]:
     for key in ours:
         if key != "gate":
             raise UsageError(_unknown(f"{_FILE}: [tool.perfsuite]", key, ("gate",)))
-    return _checked_table(ours.get("gate", {}), f"{_FILE}: {_TABLE}")
+    return _checked_table(ours["gate"], f"{_FILE}: {_TABLE}") if "gate" in ours else None
 
 
 def _unknown(where: str, key: str, known: tuple[str, ...]) -> str:

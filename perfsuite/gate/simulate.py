@@ -119,6 +119,9 @@ def _log_ratios(trace: PairTrace, place: Array, pairs: int, disturbance: Disturb
         batch = place[start : start + _BATCH]
         disturbed = steps * factors(disturbance, turns, batch, 1 / pairs, random)
         found[start : start + len(batch)] = paired_log_ratios(disturbed, turns, is_head)
+    if disturbance.uneven:
+        hit = random.random(len(place)) < disturbance.uneven
+        found += hit * disturbance.uneven_spread * random.standard_normal(len(place))
     return found
 
 

@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perfsuite.stats import median
+from perfsuite.stats import mean, median
 
 #: A turn is about so long: the first steps of it wake threads and fill caches that the other side's turn has emptied.
 _TURN_SECONDS = 0.08
@@ -32,10 +32,13 @@ class Plan:
 
 
 def plan_turns(warm_up_ns: Sequence[Sequence[float]], repeatable: bool = True) -> Plan:
-    """The plan for a benchmark whose warm-up took so long on each side; both sides get the same."""
-    call_ns = max(1.0, min(median(calls[-3:]) for calls in warm_up_ns))
-    iterations = math.ceil(_ROUND_NS / call_ns) if repeatable else 1
-    step = call_ns * iterations / 1e9
+    """The plan for a benchmark whose warm-up took so long on each side; both sides get the same.
+
+    It is made for what the sides take on average: a side that became a hundred times slower needs no hundred steps.
+    """
+    calls_ns = [max(1.0, median(calls[-3:])) for calls in warm_up_ns]
+    iterations = math.ceil(_ROUND_NS / min(calls_ns)) if repeatable else 1
+    step = mean(calls_ns) * iterations / 1e9
     if step >= _LONG_SECONDS:
         return Plan(max(_MIN_LONG_TURNS, math.ceil(_SIDE_SECONDS / step)), 1, 0, iterations)
     steps = max(2, min(200, round(_TURN_SECONDS / step)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,15 +13,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from perfsuite.errors import PerfsuiteError
+from perfsuite.gate.affinity import on_cpus
+from perfsuite.gate.printed import Printed
 from perfsuite.protocol import PROTOCOL, Channel, ClosedError
 
 #: What a worker whose socket is closed may take to end.
 _FAREWELL_SECONDS = 10.0
 #: How much of what a worker printed is looked at for the reason it ended.
 _TAIL_BYTES = 8192
+#: ``__main__.py: error: unrecognized arguments: --speed``, which pytest says of options.
+_OF_OPTIONS = re.compile(r"[^:]*: error: ")
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Runnable:
     variables: Mapping[str, str]
     #: Options that keep other plugins of this interpreter from disturbing.
     options: Sequence[str] = ()
+    #: The CPUs that its workers run on; None for those of this process.
+    cpus: Sequence[int] | None = None
 
 
 class WorkerFault(PerfsuiteError):
@@ -57,29 +64,35 @@ class Worker:
         ours, theirs = socket.socketpair()
         #: Whether the benchmark it has come to is being run; None between benchmarks.
         self.begun: bool | None = None
-        self._log: IO[bytes] = tempfile.TemporaryFile(prefix="perfsuite-worker-")  # noqa: SIM115 - closed by `close`
+        self._printed = Printed()
+        # pytest's cache cannot be left out, since a project's own options may need it (--ff); but not in the tree.
+        self._cache = tempfile.TemporaryDirectory(prefix="perfsuite-worker-")
         command = [
             side.python, "-m", "pytest", f"--profile-dnn-worker={theirs.fileno()}",
-            "--continue-on-collection-errors", "--maxfail=0", "-p", "no:cacheprovider", *side.options, *paths,
+            "--continue-on-collection-errors", "--maxfail=0", "-o", f"cache_dir={self._cache.name}", "--lfnf=all",
+            *side.options, *paths,
         ]  # fmt: skip
         try:
             # A session of its own: Ctrl-C is for the gate, which then ends its workers, and their children with them.
-            self._process = subprocess.Popen(
-                command,
-                cwd=side.cwd,
-                env=dict(side.variables),
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=subprocess.STDOUT,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
+            with on_cpus(side.cpus):
+                self._process = subprocess.Popen(
+                    command,
+                    cwd=side.cwd,
+                    env=dict(side.variables),
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._printed.writable,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
         except OSError as error:
             ours.close()
-            self._log.close()
+            self._printed.close()
+            self._cache.cleanup()
             raise WorkerFault(side.name, f"cannot be started: {side.python}: {error.strerror}") from error
         finally:
             theirs.close()
+        self._printed.start()
         self._channel = Channel(ours)
 
     @property
@@ -126,7 +139,11 @@ class Worker:
         if message["type"] == "ended":
             self.begun = None
             raise EndedError(self.side, message["outcome"], message["why"])
-        raise WorkerFault(self.side, f"said {message['type']!r} where {kind!r} was expected")
+        if message["type"] == "bye" and kind == "collected":
+            with suppress(subprocess.TimeoutExpired):  # pytest says what the matter is when it has said good-bye
+                self._process.wait(_FAREWELL_SECONDS)
+            raise WorkerFault(self.side, f"stopped before it had listed its tests{self._said()}")
+        raise WorkerFault(self.side, f"said {message['type']!r} where {kind!r} was expected{self._said()}")
 
     def expect_end(self, seconds: float) -> EndedError:
         """How the benchmark ended.
@@ -156,7 +173,8 @@ class Worker:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self._log.close()
+        self._printed.close()
+        self._cache.cleanup()
 
     # --- why it is gone ----------------------------------------------------------------------------
 
@@ -173,10 +191,13 @@ class Worker:
 
     def _said(self) -> str:
         """The last that it printed, of pytest's own errors the first."""
-        size = self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(0, size - _TAIL_BYTES))
-        lines = [line.strip() for line in self._log.read().decode("utf-8", "replace").splitlines() if line.strip()]
-        errors = [line for line in lines if line.startswith(("ERROR: ", "E  ", "perfsuite: "))]
+        text = self._printed.tail(_TAIL_BYTES, ended=self._process.poll() is not None)
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        # What is wrong with an option follows on a line of its own.
+        errors = [
+            line for line in lines if line.startswith(("ERROR: ", "E  ", "perfsuite: ")) and "usage: " not in line
+        ]
+        errors += [line for line in lines if _OF_OPTIONS.match(line)]
         last = (errors[:1] or lines[-1:] or [""])[0]
         return f"; it said: {last[:300]}" if last else ""
 

@@ -34,6 +34,7 @@ def gate_json(result: GateResult, *, raw: bool = False, code: int | None = None)
             "seconds": result.seconds,
             "notes": list(result.notes),
             "settings": list(result.settings),
+            "settings_file": result.settings_file,
             "sides": {"base": _side(result.base), "head": _side(result.head)},
         }
     )

@@ -42,7 +42,8 @@ def render_gate(result: GateResult, top: int, width: int, color: bool, *, code: 
     if result.unfinished:
         parts += [Text(), *_hung((f"{words.UNFINISHED}: {clean(name)}" for name in result.unfinished), width)]
     verdict = words.overall(result)
-    style = _STYLES.get(verdict or "", "bold green" if verdict else "bold yellow")
+    passes = verdict is not None or not words.stopped(result)
+    style = _STYLES.get(verdict or "", "bold green" if passes else "bold yellow")
     parts += [Text(), *_hung([words.tally(result)], width)]
     parts += _hung([f"{words.headline(result)}, {words.exit_meaning(result, code)}"], width, style)
     return to_text(parts, width, color)
@@ -56,6 +57,8 @@ def _header(result: GateResult, width: int) -> Iterator[RenderableType]:
     if both := words.shared(result):
         lines.append(f"both: {clean(', '.join(both))}")
     lines.append(f"threshold {words.per_cent(result.threshold)}")
+    if result.settings_file is not None:
+        lines.append(f"configured by {clean(result.settings_file)}")
     if result.settings:
         lines.append(f"settings: {clean(', '.join(result.settings))}")
     yield from _hung([*lines, *(f"note: {clean(note)}" for note in result.notes)], width)
@@ -137,7 +140,6 @@ def _census(found: CensusVerdict, top: int, width: int) -> list[RenderableType]:
 def _commands(what: str, commands: Sequence[str], width: int) -> list[RenderableType]:
     if not commands:
         return []
-    lines = [line for command in commands for line in shell_lines(clean(command), width)]
     lines = [line for command in commands for line in shell_lines(clean(command), width)]
     return [*_hung([f"{what} alone, by benchdnn:"], width), *(Text(line, overflow="fold") for line in lines)]
 

@@ -10,9 +10,12 @@ from perfsuite.present.cells import MISSING
 from perfsuite.present.phrases import counted, signed_share
 
 INTERRUPTED = 130
-#: Why a gate exits with 0, 3, 4 or 130; of 1 :func:`exit_meaning` knows more.
+#: What the command exits with where a file that was asked for could not be written.
+NOT_WRITTEN = 2
+#: Why a gate exits with 0, 2, 3, 4 or 130; of 1 :func:`exit_meaning` knows more.
 _CODES = {
     0: "the gate passes",
+    NOT_WRITTEN: "a file that was asked for could not be written",
     3: "a benchmark is inconclusive, and none is worse",
     4: "a benchmark is missing or incomparable, and none regressed",
     INTERRUPTED: "the gate was stopped before every benchmark had a verdict",
@@ -39,7 +42,7 @@ def stopped(result: GateResult) -> bool:
 
 
 def overall(result: GateResult) -> str | None:
-    """The gate's verdict; None where it was stopped, unless it regressed already: nothing is worse."""
+    """The gate's verdict; None where nothing was timed or it was stopped, unless it regressed: nothing is worse."""
     return None if stopped(result) and result.verdict != "regressed" else result.verdict
 
 
@@ -61,8 +64,11 @@ def exit_meaning(result: GateResult, code: int | None = None) -> str:
 
 
 def headline(result: GateResult) -> str:
-    """The gate's verdict as a word or two."""
-    return overall(result) or "no verdict"
+    """The gate's verdict in a few words."""
+    if stopped(result) or result.verdict is not None:
+        return overall(result) or "no verdict"
+    counted_all = all(one.census is not None for one in result.benchmarks)
+    return "the census passes, nothing was timed" if counted_all else "nothing was timed"
 
 
 def tally(result: GateResult) -> str:

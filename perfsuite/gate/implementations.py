@@ -1,4 +1,4 @@
-"""The words of a census entry, and what they say of a primitive: how general its code is, how wide its tensors are."""
+"""What a census entry's words say of a primitive: whether its code is a reference one, how wide its tensors are."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ _LEVELS = {
 }
 #: Below every family: reference code needs nothing of the CPU.
 _REFERENCE = (-1, -1)
+#: Pooling one output at a time, in a loop for any shape: what remains where no generated code takes the problem.
+_GENERIC = ("simple_nchw:any", "simple_nhwc:any")
+#: Two convolutions one after the other, whose own names follow.
+_WRAPPER = "ref_fused_convolution:any"
 #: Bits of a data type, as torch and as oneDNN name it.
 _BITS = {
     "complex128": 128, "complex64": 64, "float64": 64, "float32": 32, "bfloat16": 16, "float16": 16, "int64": 64,
@@ -45,13 +49,15 @@ def words(value: Value) -> Mapping[str, float]:
     return found
 
 
-def is_reference(implementation: str, reorder: bool = False) -> bool:
-    """Whether it is code for any CPU: ``ref:any``, ``gemm:ref``, ``simple_sum:any``, ``ncsp_bnorm:any``.
+def is_reference(implementation: str) -> bool:
+    """Whether oneDNN runs it where it has nothing better: ``ref:any``, ``gemm:ref``, ``simple_nchw:any``.
 
-    Most reorders are ``simple:any``, and fast; only ``ref`` is the last resort there.
+    ``any`` alone says only that a compiler made the code and no generator: ``simple:any`` (sums, concatenations,
+    reorders, layer normalization) and ``ncsp_bnorm:any`` (batch normalization of plain layouts) are vectorized by it
+    and are what oneDNN means to run.  A wrapper is what it wraps: ``conv:any+jit:avx2``.
     """
-    parts = re.split(r"[:_]", implementation)
-    return "ref" in parts or (not reorder and ("simple" in parts or parts[-1] == "any"))
+    own = implementation.removeprefix(_WRAPPER)
+    return "ref" in re.split(r"[:_+]", own) or own in _GENERIC
 
 
 def is_lower(base: Iterable[str], head: Iterable[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from perfsuite.codec import from_json, to_json
@@ -16,6 +17,20 @@ NAME = "calibration.json"
 _AGAIN = "make a new one with: perfsuite calibrate"
 #: Another of these is another machine, or another part of it.
 _MACHINE = ("cpu_model", "usable_cpus")
+
+
+def check_folder(directory: Path) -> None:
+    """Make sure that a calibration can be kept there, before minutes are spent on it.
+
+    Raises:
+        StoreError: it cannot.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{directory}: cannot be a folder: {reason(error)}") from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise StoreError(f"{directory}: cannot be written to")
 
 
 def save_calibration(directory: Path, calibration: Calibration) -> Path:
@@ -56,8 +71,8 @@ def load_calibration(directory: Path) -> Calibration | None:
         raise StoreError(f"{path}: {error}; {_AGAIN}") from error
 
 
-def budget_of(directory: Path) -> float | None:
-    """The seconds a benchmark that the calibration of this machine recommends; None where there is none of it.
+def budget_of(directory: Path, threshold: float) -> float | None:
+    """The seconds a benchmark that the calibration of this machine recommends at this threshold; None without one.
 
     Raises:
         StoreError: as :func:`load_calibration`.
@@ -65,7 +80,7 @@ def budget_of(directory: Path) -> float | None:
     calibration = load_calibration(directory)
     if calibration is None or not _is_here(calibration.environment):
         return None
-    return calibration.recommended_seconds
+    return calibration.recommended_seconds if calibration.policy.threshold == threshold else None
 
 
 def _is_here(environment: Environment | None) -> bool:
