@@ -47,6 +47,7 @@ class WorkerSession:
     def pytest_configure(self, config: pytest.Config) -> None:
         """Let no option of the project's leave benchmarks out; pytest-benchmark reads them after this."""
         config.option.benchmark_skip = config.option.benchmark_only = False
+        config.option.collectonly = False
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep why a file could not be collected."""

@@ -17,6 +17,8 @@ import psutil
 import pytest
 
 from perfsuite.environment import usable_cpus
+from perfsuite.gate.session import Options, compare_sides
+from perfsuite.gate.trees import Trees
 
 #: A step that sleeps: nothing is computed, so tests at the same time do not matter much.
 SLEEPER = """\
@@ -279,7 +281,7 @@ def test_a_side_that_has_none_of_the_files_named_runs_nothing_else(repo):
 @pytest.mark.parametrize(
     ("options", "variables"),
     [
-        ("--ff --benchmark-skip", {}),
+        ("--ff --benchmark-skip --collect-only", {}),
         ("--lf --lfnf=none --benchmark-only --benchmark-disable", {}),
         ("-p no:cacheprovider", {}),
         ("", {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}),
@@ -439,3 +441,21 @@ def test_outside_of_git_two_environments_can_be_compared(tmp_path):
     code, said, _ = gate(folder, "--base", ".", "--head", "env:PACE=1", "--census-only")
     assert code == 0, said
     assert shutil.which("git")
+
+
+def test_ctrl_c_before_the_sides_are_open_is_told_as_well(repo, monkeypatch):
+    def interrupt(self, spec):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trees, "open", interrupt)
+    result, code = compare_sides("git:HEAD", ".", repo, Options())
+    assert code == 130
+    assert result.interrupted
+    assert (result.base.spec, result.head.spec, result.benchmarks) == ("git:HEAD", ".", ())
+
+
+def test_it_says_why_the_sides_are_not_identical(repo):
+    (repo / "notes.txt").write_text("a stray file\n")
+    code, said, saved = gate(repo, "--base", "git:HEAD", "--census-only")
+    assert code == 0, said
+    assert saved["notes"] == ["base and head are not identical: files differ: notes.txt"]

@@ -66,6 +66,7 @@ def gate(node_ids: tuple[str, ...], top: int, directory: Path, **options: Any) -
     a benchmark is inconclusive, 4 if one is missing or incomparable, 130 after Ctrl-C; of several the first of
     2, 1, 4, 3, 0.
     """
+    from perfsuite.gate.child import interrupts_held
     from perfsuite.gate.session import Options, compare_sides
     from perfsuite.quiet import from_list
 
@@ -85,12 +86,19 @@ def gate(node_ids: tuple[str, ...], top: int, directory: Path, **options: Any) -
         timeout=options["timeout"],
         seed=options["seed"],
     )
-    with stopped_like_interrupted(), progress_line() as progress:
-        result, code = compare_sides(options["base"], options["head"], Path(), wanted, progress, directory)
-    from perfsuite.present.gate.terminal import render_gate
-    from perfsuite.present.gate.words import INTERRUPTED, NOT_WRITTEN
+    with stopped_like_interrupted():
+        with progress_line() as progress:
+            result, code = compare_sides(options["base"], options["head"], Path(), wanted, progress, directory)
+        # Who is impatient gets all of it or none: a second Ctrl-C waits.
+        with interrupts_held():
+            return _show(result, code, files, top)
 
-    code, faults = _save(result, files, INTERRUPTED if result.interrupted else code, NOT_WRITTEN)
+
+def _show(result: GateResult, code: int, files: Mapping[str, Path], top: int) -> int:
+    from perfsuite.present.gate.terminal import render_gate
+    from perfsuite.present.gate.words import NOT_WRITTEN
+
+    code, faults = _save(result, files, code, NOT_WRITTEN)
     write(render_gate(result, top=top, code=code, **screen()))
     return fail("; ".join(faults), code) if faults else code
 

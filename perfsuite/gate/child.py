@@ -16,7 +16,7 @@ _GRACE_SECONDS = 5.0
 
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait for the end of the block, and then act as they would have: it must not be left half done.
+    """Ctrl-C, SIGTERM and SIGHUP wait for the end of the block, which must not be left half done, and then act.
 
     Elsewhere than in the main thread, which is the only one that is interrupted, this does nothing.
     """
@@ -27,7 +27,7 @@ def interrupts_held() -> Iterator[None]:
 
     before = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not None:  # set by a library in C: nobody could put it back
                 before[number] = signal.signal(number, note)
     try:

@@ -13,6 +13,8 @@ from perfsuite.gate.estimate import paired_log_ratio
 from perfsuite.records import Environment, Profile
 from perfsuite.stats import median
 
+#: What shells exit with after Ctrl-C, and a gate that was stopped by it.
+INTERRUPTED = 130
 #: Every verdict on a benchmark, the worst first.
 VERDICTS = ("regressed", "incomparable", "missing", "inconclusive", "improved", "unchanged")
 
@@ -214,7 +216,14 @@ class GateResult:
         nothing = None if self.benchmarks else "unchanged"
         return next((verdict for verdict in VERDICTS if verdict in found), nothing)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the gate could not finish."""
+        return self.interrupted or bool(self.unfinished)
+
     def exit_code(self, inconclusive: int = 3) -> int:
-        """1 regressed, 4 missing or incomparable, ``inconclusive`` (3), else 0; in this order."""
+        """130 stopped; else 1 regressed, 4 missing or incomparable, ``inconclusive`` (3), or 0, in this order."""
+        if self.stopped:
+            return INTERRUPTED
         codes = {"regressed": 1, "incomparable": 4, "missing": 4, "inconclusive": inconclusive}
         return codes.get(self.verdict or "", 0)

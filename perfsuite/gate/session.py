@@ -81,6 +81,23 @@ def compare_sides(
     """
     began = time.monotonic()
     specs = {"base": parse_spec(base), "head": parse_spec(head)}
+    try:
+        return _compared(specs, cwd, options, progress, directory)
+    except KeyboardInterrupt:  # before the loop, which keeps what it has
+        before, after = (Side(specs[side].text, variables=specs[side].variables) for side in SIDES)
+        threshold = options.threshold or GateSettings().threshold
+        result = GateResult(before, after, threshold, interrupted=True, seconds=time.monotonic() - began)
+        return result, result.exit_code()
+
+
+def _compared(
+    specs: Mapping[str, Spec],
+    cwd: Path,
+    options: Options,
+    progress: Callable[[str], object],
+    directory: Path | None,
+) -> tuple[GateResult, int]:
+    began = time.monotonic()
     with Trees(cwd) as trees:
         found = find_settings(cwd, trees.root)
         said = read_settings(found.parent) if found is not None else GateSettings()
@@ -102,6 +119,8 @@ def compare_sides(
         if options.shortcut and same is None:
             result = GateResult(sides["base"], sides["head"], settings.threshold, identical=True, notes=tuple(notes))
             return replace(result, seconds=time.monotonic() - began, settings_file=settings_file), 0
+        if options.shortcut:
+            notes.append(f"base and head are not identical: {same}")
         quiet = {side: _quiet(variables[side], settings, options) for side in SIDES}
         request = Request(
             {side: _runnable(side, opened[side], probes[side], variables[side], quiet[side]) for side in SIDES},

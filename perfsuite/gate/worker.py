@@ -18,7 +18,7 @@ from typing import Any
 from perfsuite.errors import PerfsuiteError
 from perfsuite.gate.affinity import on_cpus
 from perfsuite.gate.printed import Printed
-from perfsuite.protocol import PROTOCOL, Channel, ClosedError
+from perfsuite.protocol import PROTOCOL, Channel, ClosedError, SilenceError
 
 #: What a worker whose socket is closed may take to end.
 _FAREWELL_SECONDS = 10.0
@@ -26,6 +26,21 @@ _FAREWELL_SECONDS = 10.0
 _TAIL_BYTES = 8192
 #: ``__main__.py: error: unrecognized arguments: --speed``, which pytest says of options.
 _OF_OPTIONS = re.compile(r"[^:]*: error: ")
+#: What pytest prints of itself and of its progress.
+_OF_PYTEST = re.compile(
+    r"=+( |$)|(rootdir|configfile|testpaths|plugins|cachedir|benchmark|hypothesis profile|asyncio)[ :]"
+    r"|platform |collect(ed|ing) |\S+\.py(::\S+)?( *[.FEsxXR]*( *\[ *\d+%\])?)?$"
+)
+#: What a worker does while a message of this kind is waited for, and of which the limit is a setting.
+_DOING = {
+    "hello": "pytest was starting",
+    "collected": "it imported tests and conftest.py",
+    "waiting": "it went on to the next test",
+    "ready": "it built the benchmark and warmed it up",
+    "steps": "it was timed",
+    "profile": "it was profiled",
+}
+_LIMITED = ("hello", "collected", "ready")
 
 
 @dataclass(frozen=True)
@@ -126,10 +141,14 @@ class Worker:
         Raises:
             WorkerFault: it is not, or there is none; EndedError: it says that the benchmark ended.
         """
+        doing = f" while {_DOING[kind]}" if kind in _DOING else ""
         try:
             message = self._channel.receive(seconds)
         except ClosedError:
-            raise self._fault_of_the_dead() from None
+            raise self._fault_of_the_dead(doing) from None
+        except SilenceError as error:
+            longer = "; --timeout gives it longer" if kind in _LIMITED else ""
+            raise WorkerFault(self.side, f"was given up: {error}{doing}{longer}{self._said()}") from error
         except PerfsuiteError as error:
             raise WorkerFault(self.side, f"was given up: {error}{self._said()}") from error
         if kind in ("waiting", "ready"):
@@ -178,7 +197,7 @@ class Worker:
 
     # --- why it is gone ----------------------------------------------------------------------------
 
-    def _fault_of_the_dead(self) -> WorkerFault:
+    def _fault_of_the_dead(self, doing: str = "") -> WorkerFault:
         try:
             code = self._process.wait(_FAREWELL_SECONDS)
         except subprocess.TimeoutExpired:
@@ -186,8 +205,8 @@ class Worker:
         if code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
             out_of_memory = ", as the kernel does when memory runs out" if -code == signal.SIGKILL else ""
-            return WorkerFault(self.side, f"was killed by {name}{out_of_memory}{self._said()}")
-        return WorkerFault(self.side, f"ended with exit code {code}{self._said()}")
+            return WorkerFault(self.side, f"was killed by {name}{doing}{out_of_memory}{self._said()}")
+        return WorkerFault(self.side, f"ended with exit code {code}{doing}{self._said()}")
 
     def _said(self) -> str:
         """The last that it printed, of pytest's own errors the first."""
@@ -198,7 +217,8 @@ class Worker:
             line for line in lines if line.startswith(("ERROR: ", "E  ", "perfsuite: ")) and "usage: " not in line
         ]
         errors += [line for line in lines if _OF_OPTIONS.match(line)]
-        last = (errors[:1] or lines[-1:] or [""])[0]
+        own = [line for line in lines if not _OF_PYTEST.match(line)]
+        last = (errors[:1] or own[-1:] or [""])[0]
         return f"; it said: {last[:300]}" if last else ""
 
 

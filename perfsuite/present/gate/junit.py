@@ -32,7 +32,7 @@ def render_junit(result: GateResult) -> str:
         _outcome(_case(suite, name, 0.0), "error", "unfinished", words.UNFINISHED)
     if suite.find("testcase") is None:
         case = ElementTree.SubElement(suite, "testcase", classname="perfsuite.gate", name="gate", time="0.000")
-        if words.stopped(result):
+        if result.stopped:
             _outcome(case, "error", "unfinished", words.UNFINISHED)
         else:
             said = words.IDENTICAL if result.identical else words.tally(result)

@@ -42,7 +42,7 @@ def render_gate(result: GateResult, top: int, width: int, color: bool, *, code: 
     if result.unfinished:
         parts += [Text(), *_hung((f"{words.UNFINISHED}: {clean(name)}" for name in result.unfinished), width)]
     verdict = words.overall(result)
-    passes = verdict is not None or not words.stopped(result)
+    passes = verdict is not None or not result.stopped
     style = _STYLES.get(verdict or "", "bold green" if passes else "bold yellow")
     parts += [Text(), *_hung([words.tally(result)], width)]
     parts += _hung([f"{words.headline(result)}, {words.exit_meaning(result, code)}"], width, style)

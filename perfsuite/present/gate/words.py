@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from perfsuite.gate.model import VERDICTS, Attribution, BenchmarkResult, GateResult, Judgement, Side
+from perfsuite.gate.model import INTERRUPTED, VERDICTS, Attribution, BenchmarkResult, GateResult, Judgement, Side
 from perfsuite.present.cells import MISSING
 from perfsuite.present.phrases import counted, signed_share
 
-INTERRUPTED = 130
 #: What the command exits with where a file that was asked for could not be written.
 NOT_WRITTEN = 2
 #: Why a gate exits with 0, 2, 3, 4 or 130; of 1 :func:`exit_meaning` knows more.
@@ -36,19 +35,14 @@ _SURE = {"regressed": "slower by more than", "improved": "faster by more than", 
 # --- the whole gate ---------------------------------------------------------------------------------
 
 
-def stopped(result: GateResult) -> bool:
-    """Whether the gate could not finish."""
-    return result.interrupted or bool(result.unfinished)
-
-
 def overall(result: GateResult) -> str | None:
     """The gate's verdict; None where nothing was timed or it was stopped, unless it regressed: nothing is worse."""
-    return None if stopped(result) and result.verdict != "regressed" else result.verdict
+    return None if result.stopped and result.verdict != "regressed" else result.verdict
 
 
 def exit_code(result: GateResult) -> int:
     """What the command exits with where nothing allows an inconclusive gate to pass."""
-    return INTERRUPTED if stopped(result) else result.exit_code()
+    return result.exit_code()
 
 
 def exit_meaning(result: GateResult, code: int | None = None) -> str:
@@ -65,7 +59,7 @@ def exit_meaning(result: GateResult, code: int | None = None) -> str:
 
 def headline(result: GateResult) -> str:
     """The gate's verdict in a few words."""
-    if stopped(result) or result.verdict is not None:
+    if result.stopped or result.verdict is not None:
         return overall(result) or "no verdict"
     counted_all = all(one.census is not None for one in result.benchmarks)
     return "the census passes, nothing was timed" if counted_all else "nothing was timed"
