@@ -90,7 +90,7 @@ def test_a_noisier_host_needs_more_and_a_hopeless_one_gets_no_budget(quiet):
     hopeless = made(spread=0.2)
     assert hopeless.recommended_pairs is None
     assert hopeless.recommended_seconds is None
-    assert "no budget: with 30 pairs it is not so" in render_calibration(hopeless, width=200, color=False)
+    assert "no budget: with 20 pairs it is not so" in render_calibration(hopeless, width=200, color=False)
     # It says that it does not know, and does not say that there is something.
     assert hopeless.drawn[0].tally.share("inconclusive") > 0.9
     assert hopeless.drawn[0].alarms <= 0.025 * 400 + 4 * (0.025 * 400) ** 0.5
