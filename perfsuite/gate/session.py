@@ -82,7 +82,7 @@ def compare_sides(
     began = time.monotonic()
     specs = {"base": parse_spec(base), "head": parse_spec(head)}
     try:
-        return _compared(specs, cwd, options, progress, directory)
+        return _compared(specs, cwd, options, progress, directory, began)
     except KeyboardInterrupt:  # before the loop, which keeps what it has
         before, after = (Side(specs[side].text, variables=specs[side].variables) for side in SIDES)
         threshold = options.threshold or GateSettings().threshold
@@ -96,8 +96,8 @@ def _compared(
     options: Options,
     progress: Callable[[str], object],
     directory: Path | None,
+    began: float,
 ) -> tuple[GateResult, int]:
-    began = time.monotonic()
     with Trees(cwd) as trees:
         found = find_settings(cwd, trees.root)
         said = read_settings(found.parent) if found is not None else GateSettings()
