@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from perfsuite.capture.calibration.step import PLANTED
 from perfsuite.cli import main
 from perfsuite.environment import gather_environment
-from perfsuite.errors import StoreError
+from perfsuite.errors import CaptureError, StoreError
 from perfsuite.gate import rehearse as rehearse_module
 from perfsuite.gate.calibration_store import NAME, budget_of, load_calibration, save_calibration
 from perfsuite.gate.model import Policy
-from perfsuite.gate.rehearse import Rehearsal, rehearse
+from perfsuite.gate.rehearse import Rehearsal, _sizes, rehearse
 from perfsuite.gate.session import Options, _settings
 from perfsuite.gate.settings import GateSettings
 from tests.samples import an_environment
@@ -110,6 +110,24 @@ def test_bad_options(options):
     done = CliRunner().invoke(main, ["calibrate", *options])
     assert done.exit_code == 2
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("fixed", [0.0, 0.01, 0.02])
+def test_a_plant_is_corrected_where_its_cost_is_not_proportional(fixed):
+    sizes = _sizes([0.03, 0.06, 0.2], lambda elements: fixed + elements * 5e-8)
+    for share, size in sizes.items():
+        assert fixed + size * 5e-8 == pytest.approx(share, rel=1e-4)
+
+
+def test_a_plant_is_not_led_astray_by_one_wrong_measurement():
+    costs = iter([0.08, 0.0799])  # the second is as slow as the first, of half as many
+    (size,) = _sizes([0.04], lambda elements: next(costs)).values()
+    assert 187_000 < size < 188_000  # a quarter of the guess
+
+
+def test_a_plant_that_costs_nothing_is_an_error():
+    with pytest.raises(CaptureError, match="is the machine busy"):
+        _sizes([0.06], lambda elements: -0.001)
 
 
 def test_pairs_are_really_recorded(monkeypatch):

@@ -37,15 +37,15 @@ from perfsuite.capture.calibration.step import PLANT, PLANTED
 from perfsuite.environment import gather_environment
 from perfsuite.gate.calibration import proportion_at_most
 from perfsuite.gate.model import GateResult, PairTrace
-from perfsuite.gate.rehearse import step_folder
+from perfsuite.gate.rehearse import plant_sizes, step_folder
 from perfsuite.gate.session import Options, compare_sides
-from perfsuite.stats import mean, median
+from perfsuite.stats import median
 
+#: Pairs of each measurement of what a plant costs.
+_PROBES = 12
 DATA = Path(__file__).resolve().parents[1] / "data"
 #: How gzip begins an archive without a name and a time: with its magic number, method and eight fixed bytes.
 _BEGIN = gzip.compress(b"", mtime=0)[:10]
-#: Elements of the plant of the first calibration, and how many pairs each takes.
-_PROBE_ELEMENTS = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,11 @@ def decide(kind: Kind, elements: int) -> GateResult:
     return result
 
 
-def calibrated(share: float) -> int:
-    """Elements of the plant that slow the step down by ``share`` on this machine, found by planting some."""
-    probe = Kind(1.0, 0.03, "regressed", 0, 0)
-    ratio = math.exp(mean([trace.log_ratio for trace in decide(probe, _PROBE_ELEMENTS).benchmarks[0].pairs]))
-    if not 1.02 < ratio < 2:
-        sys.exit(f"{_PROBE_ELEMENTS} elements change the step by a factor of {ratio:.3f}: is the machine busy?")
-    return round(_PROBE_ELEMENTS * share / (ratio - 1))
+def plants(kinds: Sequence[str]) -> dict[str, int]:
+    """How many elements the plants of these kinds have on this machine."""
+    shares = {name: KINDS[name].plant for name in kinds if KINDS[name].plant}
+    sizes = plant_sizes(list(shares.values()), _PROBES)
+    return {name: sizes[share] for name, share in shares.items()}
 
 
 # --- the file --------------------------------------------------------------------------------------
@@ -248,7 +246,7 @@ def gather(path: Path, kinds: Sequence[str], decisions: int | None, deadline: fl
         name = max(left, key=lambda kind: left[kind] / wanted[kind])
         kind = KINDS[name]
         if kind.plant and name not in elements:
-            elements[name] = calibrated(kind.plant)
+            elements.update(plants([one for one in kinds if one not in elements]))
         result = decide(kind, elements.get(name, 0))
         decision = record(name, elements.get(name, 0), result)
         append(path, decision)

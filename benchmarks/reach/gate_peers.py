@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.reach.common import REACHED, UNSETTLED
-from benchmarks.reach.gate_decisions import DATA, KINDS, append, calibrated, decide, load, machine_file
+from benchmarks.reach.gate_decisions import DATA, KINDS, append, decide, load, machine_file, plants
 from benchmarks.reach.peers import FASTER, SAME, SLOWER, Said, ToolFailed, asv, project, pytest_benchmark
 from perfsuite.environment import gather_environment
 from perfsuite.errors import PerfsuiteError
@@ -132,13 +132,10 @@ def _elements() -> int:
     """Elements of the plant: those of the real decisions that were taken on this machine, or found out now.
 
     Raises:
-        ToolFailed: it cannot be found out.
+        CaptureError: it cannot be found out.
     """
     known = [one["elements"] for one in load(machine_file()) if one["kind"] == _PLANTED]
-    elements = known[-1] if known else calibrated(KINDS[_PLANTED].plant)
-    if elements < 2:
-        raise ToolFailed("the planted operator costs nothing that can be measured here: is the machine busy?")
-    return elements
+    return known[-1] if known else plants([_PLANTED])[_PLANTED]
 
 
 def record(tool: str, planted: bool, elements: int, said: Said, seconds: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from perfsuite.capture import calibration
@@ -24,13 +25,15 @@ from perfsuite.gate.pair import SIDES, Collected, Pair
 from perfsuite.gate.worker import Runnable
 from perfsuite.quiet import quiet_settings
 from perfsuite.records import Environment
+from perfsuite.stats import mean
 
+#: Records a pair whose head has so many elements planted, and whose worker of this side is started first.
+_Record = Callable[[int, str], PairTrace]
 STEP = "test_calibration_step.py"
 _TIMEOUT = 300.0
-#: Elements of the first plant, which shows how many make how much: some 10 to 20 % of the step, far more than pairs
-#: differ by.
-_PROBE_ELEMENTS = 3_000_000
-_PROBES = 3
+#: Elements of the first plant, which shows how many make how much: some 10 % of the step, more than pairs differ by.
+_PROBE_ELEMENTS = 1_500_000
+_PROBES = 4
 
 
 @contextmanager
@@ -66,24 +69,9 @@ def rehearse(
         CaptureError: the step does not run here; WorkerFault: a worker failed.
     """
     chance = random.Random(seed)
-    settings = quiet_settings(os.environ, usable_cpus(), glibc=libc().startswith("glibc"))
-    variables = {**os.environ, **settings.variables}
     first_pair: list[tuple[Environment, float]] = []
-    with step_folder() as folder, on_cpus(settings.cpus):
-
-        def one(elements: int, first: str) -> PairTrace:
-            own = {**variables, PLANT: str(elements)} if elements else variables
-            sides = {"base": variables, "head": own}
-            runnables = {side: Runnable(side, sys.executable, folder, sides[side]) for side in SIDES}
-            return _record(runnables, first, chance, first_pair)
-
-        elements = {}
-        if shares and planted_pairs:
-            progress("finding out what the planted operator costs")
-            ratio = math.exp(sum(one(_PROBE_ELEMENTS, SIDES[n % 2]).log_ratio for n in range(_PROBES)) / _PROBES)
-            if not ratio > 1:
-                raise CaptureError("the planted operator costs nothing that can be measured here: is the machine busy?")
-            elements = {share: max(1, round(_PROBE_ELEMENTS * share / (ratio - 1))) for share in shares}
+    with _recorder(chance, first_pair) as record:
+        elements = _sizes(shares, partial(_cost, record, _PROBES, progress)) if shares and planted_pairs else {}
         equal: list[PairTrace] = []
         planted: dict[float, list[PairTrace]] = {share: [] for share in elements}
         # Mixed, so that a machine that changes with the hour changes for all of them.
@@ -93,11 +81,59 @@ def rehearse(
             progress(f"pair {number} of {len(todo)}")
             kept = equal if share is None else planted[share]
             # Of each kind, as in a gate: who starts first alternates.
-            kept.append(one(0 if share is None else elements[share], SIDES[len(kept) % 2]))
+            kept.append(record(0 if share is None else elements[share], SIDES[len(kept) % 2]))
     return Rehearsal(equal, planted, *first_pair[0])
 
 
-def _record(
+def plant_sizes(shares: Sequence[float], pairs: int, seed: int | None = None) -> dict[float, int]:
+    """How many elements slow the step down by each of ``shares`` here; each measurement takes ``pairs`` pairs.
+
+    Raises:
+        CaptureError: the step does not run here, or elements cost nothing that could be measured; WorkerFault: a worker
+            failed.
+    """
+    with _recorder(random.Random(seed), []) as record:
+        return _sizes(shares, partial(_cost, record, pairs, lambda text: None))
+
+
+def _sizes(shares: Sequence[float], cost: Callable[[int], float]) -> dict[float, int]:
+    probe = cost(_PROBE_ELEMENTS)
+    if not probe > 0:
+        raise CaptureError("the planted operator costs nothing that can be measured here: is the machine busy?")
+    sizes = {}
+    for share in shares:
+        guess = max(1, round(_PROBE_ELEMENTS * share / probe))
+        # The first elements cost more than the last, since for any of them a thread is woken and caches are emptied:
+        # so what was guessed is measured, too, and the straight line through both is followed.
+        measured = cost(guess)
+        slope = (probe - measured) / (_PROBE_ELEMENTS - guess) if guess != _PROBE_ELEMENTS else 0.0
+        size = guess + (share - measured) / slope if slope > 0 else guess
+        # A measurement that went wrong does not lead astray.
+        sizes[share] = max(1, round(min(max(size, guess / 4), guess * 2)))
+    return sizes
+
+
+def _cost(record: _Record, pairs: int, progress: Callable[[str], object], elements: int) -> float:
+    progress("finding out what the planted operator costs")
+    return math.expm1(mean([record(elements, SIDES[number % 2]).log_ratio for number in range(pairs)]))
+
+
+@contextmanager
+def _recorder(chance: random.Random, first_pair: list[tuple[Environment, float]]) -> Iterator[_Record]:
+    settings = quiet_settings(os.environ, usable_cpus(), glibc=libc().startswith("glibc"))
+    variables = {**os.environ, **settings.variables}
+    with step_folder() as folder, on_cpus(settings.cpus):
+
+        def record(elements: int, first: str) -> PairTrace:
+            own = {**variables, PLANT: str(elements)} if elements else variables
+            sides = {"base": variables, "head": own}
+            runnables = {side: Runnable(side, sys.executable, folder, sides[side]) for side in SIDES}
+            return _pair(runnables, first, chance, first_pair)
+
+        yield record
+
+
+def _pair(
     runnables: Mapping[str, Runnable], first: str, chance: random.Random, first_pair: list[tuple[Environment, float]]
 ) -> PairTrace:
     began = time.monotonic()
