@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
-import signal
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 
 from perfsuite import __version__
+from perfsuite.capture.lifetime import end_with_parent
 from perfsuite.capture.phases import PhaseRecorder
 from perfsuite.capture.preload import preload
 from perfsuite.capture.seeding import seed
@@ -24,9 +23,6 @@ from perfsuite.errors import PerfsuiteError
 from perfsuite.gate.loaded import loaded_elsewhere, loaded_files
 from perfsuite.protocol import PROTOCOL, Channel, ClosedError, ProtocolError
 from perfsuite.pytest_settings import MarkerSettings, read_marker
-
-#: The name of Linux's prctl(2) for: send me this signal when my parent dies.
-_PR_SET_PDEATHSIG = 1
 
 
 class WorkerSession:
@@ -39,7 +35,7 @@ class WorkerSession:
         self._errors: list[str] = []
         self._ended: dict[str, Any] = {}
         self._skipped = False
-        _die_with_parent()
+        end_with_parent()
         self._channel.send("hello", protocol=PROTOCOL, perfsuite=__version__)
 
     # --- pytest's hooks ----------------------------------------------------------------------------
@@ -219,10 +215,3 @@ def _rss_bytes() -> int:
     import psutil
 
     return int(psutil.Process().memory_info().rss)
-
-
-def _die_with_parent() -> None:
-    """Let the kernel end this process should the gate be killed while a step runs that never ends."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if hasattr(libc, "prctl"):
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -19,9 +19,11 @@ FLOORS = {
     "onednn": 1, "benchdnn": 1, "flops": 1, "store": 1, "environment": 1, "quiet": 1,
     "analyse": 2, "capture": 2,
     "gate": 3,
+    "history": 3,
     "present": 4,
     "pytest_settings": 5, "pytest_plugin": 5, "pytest_session": 5, "pytest_profiled": 5, "cli": 5,
     "pytest_worker": 5, "pytest_compare": 5,
+    "asv_plugin": 5, "asv_site": 5,
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
