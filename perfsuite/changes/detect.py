@@ -1,0 +1,210 @@
+"""Steps of a level, found as the nights come in.
+
+After each night the likelihood of the series is compared with and without a step some nights ago, each under the noise
+that explains it best (:mod:`perfsuite.changes.noise`): a generalized likelihood ratio over a bank of models, as in
+M. Basseville and I. V. Nikiforov, Detection of Abrupt Changes (1993), chapters 2 and 7.  A drift, a season, nights that
+are alike or fall far out are so no steps, as long as they do what they did before.
+
+What counts as sure was found by simulation, see ``benchmarks/reach/change_detection.py``: at :data:`EVIDENCE` at most one
+series in a hundred of sixty nights without any step has one reported, whichever of the noises there it has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from perfsuite.changes.fit import fit
+from perfsuite.changes.noise import MODELS, whitening
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+#: Logarithm of the likelihood ratio that a step must have.
+EVIDENCE = 7.3
+#: How many nights there must be on the new level, and how many of them are looked back on.
+LEAST_AFTER, MOST_AFTER = 4, 6
+#: How many nights there must be before it: fewer do not show what kind of noise there is.
+LEAST_BEFORE = 14
+#: What is longer ago is forgotten.
+WINDOW = 90
+#: A step this small is not looked for further: it is a small part of any threshold.
+_SUSPICIOUS = 0.5
+#: Quantile of the normal distribution for 95 %.
+_Z = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Step:
+    """The level is another from a night on."""
+
+    #: Place of the first night on the new level, and of the one after which the step was sure.
+    at: int
+    found: int
+    #: New level ÷ old one, and its 95 % interval.
+    ratio: float
+    interval: tuple[float, float]
+    #: Logarithm of the likelihood ratio when it was found.
+    evidence: float
+
+
+@dataclass(frozen=True)
+class _Series:
+    """A series on the logarithm, and the steps that are known of it so far."""
+
+    logs: Array
+    #: Nights × machines, 1 where a night is one of the machine's.
+    machines: Array
+    #: Standard errors of the nights' own values, 0 where they are not known.
+    errors: Array
+    steps: tuple[Step, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.logs)
+
+
+def find_steps(
+    series: Sequence[Sequence[float]],
+    labels: Sequence[Sequence[str]] | None = None,
+    errors: Sequence[Sequence[float]] | None = None,
+    threshold: float = 0.03,
+) -> list[tuple[Step, ...]]:
+    """The steps of each series, in the order in which they were found.
+
+    Args:
+        series: positive values in the order of time, whose noise is relative.
+        labels: of each value, the machine it was measured on: machines differ by a constant factor.
+        errors: of each value, the relative standard error that it has by itself (a fraction).
+        threshold: the smallest step that is reported, as a share.
+
+    Raises:
+        ValueError: a value is not positive and finite, or there are not as many labels or errors as values.
+    """
+    many = [
+        _read(values, labels[row] if labels else None, errors[row] if errors else None)
+        for row, values in enumerate(series)
+    ]
+    limit = math.log1p(threshold)
+    for count in range(LEAST_BEFORE + LEAST_AFTER, max(map(len, many), default=0) + 1):
+        groups: dict[tuple[int, int], list[int]] = {}
+        for row, one in enumerate(many):
+            if len(one) >= count and _is_suspicious(one, count, limit):
+                groups.setdefault((one.machines.shape[1], len(_recent(one, count))), []).append(row)
+        for rows in groups.values():
+            for row, step in _look([many[row] for row in rows], rows, count, limit):
+                many[row] = replace(many[row], steps=(*many[row].steps, step))
+    return [_measured(one) for one in many]
+
+
+def _read(values: Sequence[float], labels: Sequence[str] | None, errors: Sequence[float] | None) -> _Series:
+    import numpy as np
+
+    numbers = np.asarray(values, dtype=float)
+    if not (np.isfinite(numbers) & (numbers > 0)).all():
+        raise ValueError("a value is not positive")
+    names = list(labels) if labels is not None else [""] * len(numbers)
+    own = np.asarray(errors if errors is not None else np.zeros(len(numbers)), dtype=float)
+    if len(names) != len(numbers) or len(own) != len(numbers):
+        raise ValueError(f"{len(numbers)} values, {len(names)} labels, {len(own)} errors")
+    columns = [[float(name == one) for one in dict.fromkeys(names)] for name in names]
+    return _Series(np.log(numbers), np.asarray(columns).reshape(len(numbers), -1), own)
+
+
+def _start(count: int) -> int:
+    return max(0, count - WINDOW)
+
+
+def _recent(one: _Series, count: int) -> tuple[Step, ...]:
+    """The known steps that have nights on both sides within what is looked back on."""
+    return tuple(step for step in one.steps if _start(count) + LEAST_AFTER <= step.at <= count - 1)
+
+
+def _is_suspicious(one: _Series, count: int, limit: float) -> bool:
+    """Whether the last nights are anything but the ones before: most nights of most series are not looked at further."""
+    if one.machines.shape[1] > 1 or _recent(one, count):
+        return True
+    seen = one.logs[:count]
+    return any(
+        abs(float(seen[-after:].mean() - seen[-after - LEAST_BEFORE : -after].mean())) > _SUSPICIOUS * limit
+        for after in range(LEAST_AFTER, MOST_AFTER + 1)
+    )
+
+
+def _look(series: Sequence[_Series], rows: Sequence[int], count: int, limit: float) -> list[tuple[int, Step]]:
+    """The steps that are sure after so many nights, of series with as many machines and known steps."""
+    import numpy as np
+
+    start = _start(count)
+    logs = np.stack([one.logs[start:count] for one in series])
+    base = np.stack([_columns(one, start, count) for one in series])
+    errors = np.stack([one.errors[start:count] for one in series])
+    null = np.full(len(series), -np.inf)
+    best = np.full(len(series), -np.inf)
+    effect, error, place = np.zeros(len(series)), np.zeros(len(series)), np.zeros(len(series), dtype=int)
+    for model in MODELS:
+        white, volume = whitening(model, WINDOW)
+        size = count - start
+        root, lost = white[:size, :size], volume[size - 1]
+        innovations = logs @ root.T
+        known = np.einsum("mn,snp->smp", root, base)
+        null = np.maximum(null, fit(innovations, known, model.freedom, errors)[0] - lost)
+        for after in range(LEAST_AFTER, MOST_AFTER + 1):
+            if size - after < LEAST_BEFORE:
+                continue
+            step = root[:, size - after :].sum(axis=1)
+            columns = np.concatenate([known, np.broadcast_to(step[None, :, None], (*innovations.shape, 1))], axis=2)
+            likelihood, coefficients, spread = fit(innovations, columns, model.freedom, errors)
+            better = likelihood - lost > best
+            best[better] = (likelihood - lost)[better]
+            effect[better], error[better] = coefficients[better, -1], spread[better, -1]
+            place[better] = count - after
+    found = []
+    for row, one, sure, size, spread, at in zip(rows, series, best - null, effect, error, place, strict=True):
+        apart = all(abs(step.at - at) >= LEAST_AFTER for step in one.steps)
+        if sure > EVIDENCE and abs(size) >= limit and apart:
+            interval = math.exp(size - _Z * spread), math.exp(size + _Z * spread)
+            found.append((row, Step(int(at), count - 1, math.exp(size), interval, float(sure))))
+    return found
+
+
+def _columns(one: _Series, start: int, count: int) -> Array:
+    """Levels of the machines, and the known steps: nights × coefficients."""
+    import numpy as np
+
+    steps = [np.arange(start, count) >= step.at for step in _recent(one, count)]
+    return np.column_stack([one.machines[start:count], *steps]).astype(float)
+
+
+def _measured(one: _Series) -> tuple[Step, ...]:
+    """The steps with their sizes by all nights that there are now, not only by those when they were found."""
+    import numpy as np
+
+    steps = sorted(one.steps, key=lambda step: step.at)
+    if not steps:
+        return ()
+    count = len(one)
+    nights = np.arange(count)
+    columns = np.column_stack([one.machines, *(nights >= step.at for step in steps)]).astype(float)[None]
+    fits = []
+    for model in MODELS:
+        root, volume = whitening(model, count)
+        known = np.einsum("mn,snp->smp", root, columns)
+        likelihood, found, spread = fit((one.logs @ root.T)[None], known, model.freedom, one.errors[None])
+        fits.append((float(likelihood[0]) - float(volume[-1]), found[0], spread[0]))
+    _, found, spread = max(fits, key=lambda item: item[0])
+    first = one.machines.shape[1]
+    return tuple(
+        replace(
+            step,
+            ratio=math.exp(found[first + number]),
+            interval=(
+                math.exp(found[first + number] - _Z * spread[first + number]),
+                math.exp(found[first + number] + _Z * spread[first + number]),
+            ),
+        )
+        for number, step in enumerate(steps)
+    )
