@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 #: Logarithm of the likelihood ratio that a step must have.
-EVIDENCE = 7.3
+EVIDENCE = 7.5
 #: How many nights there must be on the new level, and how many of them are looked back on.
 LEAST_AFTER, MOST_AFTER = 4, 6
 #: How many nights there must be before it: fewer do not show what kind of noise there is.
