@@ -60,10 +60,10 @@ def _publish(conf: Any, benchmarks: Mapping[str, Any], revisions: Mapping[str, i
     _make_offline(html)
     series, notes = load_series(settings)
     explainer = Explainer(Shelf(settings.runs_dir))
-    findings = judge(series, explainer.shelf.environment)
+    findings, more = judge(series, explainer.shelf)
     site = site_of(
         settings.project, series, findings, explainer,
-        jumps=tuple(_jumps(html, revisions)), graphs=dict(_graphs(benchmarks)), notes=notes,
+        jumps=tuple(_jumps(html, revisions)), graphs=dict(_graphs(benchmarks)), notes=(*notes, *more),
     )  # fmt: skip
     _write(html, site, explainer)
     for line in site.notes:

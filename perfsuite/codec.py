@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Callable, Hashable, Mapping
@@ -18,16 +19,19 @@ from perfsuite.errors import StoreError
 
 T = TypeVar("T")
 _Decoder = Callable[[Any], Any]
+_INFINITE = ("inf", "-inf")
 
 
 def to_json(record: Any) -> Any:
-    """A record as JSON values: dataclasses become objects, tuples become arrays."""
+    """A record as JSON values: dataclasses become objects, tuples become arrays, an infinite number its name."""
     if dataclasses.is_dataclass(record) and not isinstance(record, type):
         return {f.name: to_json(getattr(record, f.name)) for f in dataclasses.fields(record)}
     if isinstance(record, Mapping):
         return {str(key): to_json(value) for key, value in record.items()}
     if isinstance(record, (tuple, list)):
         return [to_json(item) for item in record]
+    if isinstance(record, float) and math.isinf(record):
+        return str(record)  # JSON has no such number
     return record
 
 
@@ -143,6 +147,8 @@ def _scalar(kind: type) -> _Decoder:
 
     def scalar(data: Any) -> Any:
         if type(data) not in allowed:
+            if kind is float and data in _INFINITE:
+                return float(data)
             raise _wrong(kind.__name__, data)
         return data
 

@@ -110,10 +110,10 @@ class Scene:
             is_installed=lambda stack: False,
             make_room=make_room,
             load_series=load,
-            judge=lambda series: self.findings,
+            judge=lambda series: (self.findings, ()),
             summarise=lambda night: f"{len(night.measured)} measured\n",
         )
-        return nightly(setup, NightOptions("mill", **{"free_gib": 0.0, **options}), self.state(), parts)
+        return nightly(setup, NightOptions("mill", **{"free_gib": 0.0, "beside": False, **options}), self.state(), parts)
 
     def samples(self) -> dict[str, int]:
         """Of each commit with results, how many samples its step has."""
@@ -166,6 +166,48 @@ def test_the_newest_first_and_no_more_than_asked_for(scene: Scene) -> None:
     assert [one.label for one in scene.night(newest=1, rounds=1).measured] == ["v2.1.0"]
     assert scene.night(newest=0).measured == ()
     assert [one.label for one in scene.night(rounds=1).measured] == ["v2.0.0"]
+
+
+def test_the_neighbours_of_a_new_commit_are_measured_with_it(scene: Scene) -> None:
+    scene.absent = {"v2.2.0"}
+    scene.night(rounds=2)
+    scene.asv.calls.clear()
+    scene.absent = set()
+    night = scene.night(rounds=2, beside=True)
+    # Both neighbours, since both are compared with it; and the one further off not again.
+    assert scene.asv.calls == [["v2.2.0", "v2.1.0", "v2.3.0"], ["v2.3.0", "v2.1.0", "v2.2.0"]]
+    assert [one.label for one in night.measured] == ["v2.2.0"]
+    assert scene.samples() == {"v2.0.0": 2, "v2.1.0": 4, "v2.2.0": 2, "v2.3.0": 4}
+    # With nothing new there is nothing to compare.
+    scene.asv.calls.clear()
+    scene.night(rounds=2, beside=True)
+    assert scene.asv.calls == []
+
+
+def test_a_neighbour_that_fails_is_a_note_and_keeps_what_it_had(scene: Scene) -> None:
+    scene.absent = {"v2.3.0"}
+    scene.night(rounds=1)
+    scene.absent = set()
+    scene.asv = FakeAsv(scene.folder, {"v2.2.0": 0})
+    night = scene.night(rounds=1, beside=True)
+    assert [one.label for one in night.measured] == ["v2.3.0"]
+    assert night.skipped == ()
+    assert night.notes == (
+        "v2.2.0 was measured before, and could not be again beside new commits: every benchmark failed, and nothing "
+        "says why",
+    )
+    assert exit_code(night) == 0
+    assert scene.samples()["v2.2.0"] == 1
+
+
+def test_a_long_history_shows_its_own_noise(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nights, "LONG", 4)
+    scene.absent = {"v2.3.0"}
+    scene.night(rounds=1)
+    scene.absent = set()
+    scene.asv.calls.clear()
+    scene.night(rounds=1, beside=True)
+    assert scene.asv.calls == [["v2.3.0"]]
 
 
 def test_a_commit_that_fails_is_told_and_can_be_measured_again(scene: Scene) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from perfsuite.changes.fit import fit
@@ -34,8 +35,8 @@ LEAST_BEFORE = 14
 WINDOW = 90
 #: A step this small is not looked for further: it is a small part of any threshold.
 _SUSPICIOUS = 0.5
-#: Quantile of the normal distribution for 95 %.
-_Z = 1.959963984540054
+#: Of the interval of a step's size.
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Step:
     #: Place of the first night on the new level, and of the one after which the step was sure.
     at: int
     found: int
-    #: New level ÷ old one, and its 95 % interval.
+    #: New level ÷ old one, and its interval.
     ratio: float
     interval: tuple[float, float]
     #: Logarithm of the likelihood ratio when it was found.
@@ -166,7 +167,7 @@ def _look(series: Sequence[_Series], rows: Sequence[int], count: int, limit: flo
     for row, one, sure, size, spread, at in zip(rows, series, best - null, effect, error, place, strict=True):
         apart = all(abs(step.at - at) >= LEAST_AFTER for step in one.steps)
         if sure > EVIDENCE and abs(size) >= limit and apart:
-            interval = math.exp(size - _Z * spread), math.exp(size + _Z * spread)
+            interval = _interval(float(size), float(spread), CONFIDENCE)
             found.append((row, Step(int(at), count - 1, math.exp(size), interval, float(sure))))
     return found
 
@@ -179,7 +180,25 @@ def _columns(one: _Series, start: int, count: int) -> Array:
     return np.column_stack([one.machines[start:count], *steps]).astype(float)
 
 
-def _measured(one: _Series) -> tuple[Step, ...]:
+def measure_step(
+    values: Sequence[float],
+    at: int,
+    labels: Sequence[str] | None = None,
+    errors: Sequence[float] | None = None,
+    confidence: float = 0.95,
+) -> Step:
+    """How large a step is whose place is known from elsewhere; arguments as those of :func:`find_steps`.
+
+    Raises:
+        ValueError: as :func:`find_steps`, or there is no value before the place, or none after it.
+    """
+    if not 0 < at < len(values):
+        raise ValueError(f"a step at {at} of {len(values)} values")
+    one = replace(_read(values, labels, errors), steps=(Step(at, len(values) - 1, 1.0, (1.0, 1.0), 0.0),))
+    return _measured(one, confidence)[0]
+
+
+def _measured(one: _Series, confidence: float = CONFIDENCE) -> tuple[Step, ...]:
     """The steps with their sizes by all nights that there are now, not only by those when they were found."""
     import numpy as np
 
@@ -201,10 +220,13 @@ def _measured(one: _Series) -> tuple[Step, ...]:
         replace(
             step,
             ratio=math.exp(found[first + number]),
-            interval=(
-                math.exp(found[first + number] - _Z * spread[first + number]),
-                math.exp(found[first + number] + _Z * spread[first + number]),
-            ),
+            interval=_interval(float(found[first + number]), float(spread[first + number]), confidence),
         )
         for number, step in enumerate(steps)
     )
+
+
+def _interval(size: float, spread: float, confidence: float) -> tuple[float, float]:
+    """Of a ratio whose logarithm has this standard error."""
+    half = NormalDist().inv_cdf((1 + confidence) / 2) * spread
+    return math.exp(size - half), math.exp(size + half)

@@ -72,14 +72,16 @@ def history() -> None:
     show_default=True,
     help="Disk space to leave free.",
 )
+@click.option("--new-only", is_flag=True, help="Do not measure the neighbours of new commits again beside them.")
 @click.option("--no-publish", is_flag=True, help="Measure and judge, and leave the site as it is.")
 @click.option("--summary", metavar="FILE", help="Also write the summary, in Markdown, to FILE.")
 def nightly(
-    summary: str | None, rounds: int, newest: int | None, free_gib: float, no_publish: bool, **where: Any
+    summary: str | None, rounds: int, newest: int | None, free_gib: float, new_only: bool, no_publish: bool, **where: Any
 ) -> int:
     """Measure the commits of the branch that have a wheel and no results of this machine, and judge the history.
 
-    A night that is stopped, or killed, is gone on with by the next call.  Without a network it goes on with what is
+    While the history is short, the commits next to new ones are measured again in turns with them: from night to night
+    a machine may differ by more than a commit does.  A night that is stopped, or killed, is gone on with by the next call.  Without a network it goes on with what is
     here.
 
     Exits with 0 if nothing new regressed, 1 on a new regression, 2 for bad input or if another night is running, 4 if
@@ -93,7 +95,7 @@ def nightly(
 
     file = target(summary) if summary is not None else None
     place = Place.of(**where)
-    options = NightOptions(place.machine, rounds, place.newest(newest), free_gib, not no_publish)
+    options = NightOptions(place.machine, rounds, place.newest(newest), free_gib, not no_publish, not new_only)
     before = place.state.last_night()
     with stopped_like_interrupted():
         try:
@@ -133,9 +135,9 @@ def check(machines: tuple[str, ...], state: Path | None, config: Path, repo: Pat
     place = Place.of(config, repo, machines[0] if len(machines) == 1 else None, state)
     commits, notes = place.commits(fetch=False)
     series, more = place.load_series(commits, machines or None)
-    findings = judged(place, series)
+    findings, unjudged = judged(place, series)
     new = untold(findings, place.state.known(), commits)
-    write(render_check(findings, new, (*notes, *more)))
+    write(render_check(findings, new, (*notes, *more, *unjudged)))
     return 1 if any(map(is_open, new)) else 0
 
 

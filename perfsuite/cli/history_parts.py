@@ -129,11 +129,11 @@ def parts_of(place: Place) -> Parts:
     )
 
 
-def judged(place: Place, series: Sequence[Series]) -> tuple[Finding, ...]:
-    """What changed."""
+def judged(place: Place, series: Sequence[Series]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """What changed, and what could not be judged, a line each."""
     from perfsuite.history.judge import judge
 
-    return judge(series, place.explainer().shelf.environment)
+    return judge(series, place.explainer().shelf)
 
 
 def explained(place: Place, before: Commit, at: Commit, workload: str) -> Explanation | None:
@@ -231,7 +231,7 @@ def draw_line(place: Place, series: Sequence[Series], what: Target, path: Path, 
     else:
         names = ", ".join(list(dict.fromkeys(each.benchmark.label for each in series))[:5]) or "nothing"
         raise UsageError(f"{what.label} was never measured; there is {names} …")
-    findings = judged(place, series)
+    findings, _ = judged(place, series)
     explainer = place.explainer()
     changes = [change for finding in findings for change in finding.changes]
     pairs = dict.fromkeys(
@@ -263,7 +263,7 @@ def draw_operators(place: Place, series: Sequence[Series], what: Target, path: P
     from perfsuite.history.stack import operator_stacks
     from perfsuite.present.libraries import libraries
 
-    changes = [change for finding in judged(place, series) for change in finding.changes]
+    changes = [change for finding in judged(place, series)[0] for change in finding.changes]
     found = [one for one in operator_stacks(series, changes) if one.workload == what.workload]
     if not found:
         raise UsageError(f"no operators of {what.workload} were ever measured")

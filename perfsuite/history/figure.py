@@ -253,8 +253,9 @@ def _notes(series: Series, dots: Sequence[Dot], turns: Sequence[Turn]) -> tuple[
         found.append(
             f"Bar of a point with fewer than {MEDIAN_INTERVAL_SAMPLES} samples: their range, which is no interval."
         )
-    if turns:
-        confidence = ", ".join(sorted({f"{turn.change.confidence * 100:.0f}%" for turn in turns}))
+    measured = [turn for turn in turns if not turn.change.counted]
+    if measured:
+        confidence = ", ".join(sorted({f"{turn.change.confidence * 100:.0f}%" for turn in measured}))
         found.append(
             "Line: median of the points between two changes. Band after a change: the level before it times its "
             f"{confidence} interval."

@@ -23,6 +23,10 @@ _OF_THE_CPU = ("isa", "logical_cpus", "physical_cores", "usable_cpus", "numa_nod
 _MEMORY = 0.02
 
 
+#: The commit is another by itself.
+_ALWAYS = ("git_commit", "git_dirty")
+
+
 @dataclass(frozen=True)
 class Mark:
     """From this commit on it was measured on, or under, something else."""
@@ -53,9 +57,17 @@ def marks(shelf: Shelf, commits: Iterable[Commit]) -> tuple[Mark, ...]:
     return tuple(found)
 
 
+def environment_between(before: Environment | None, at: Environment | None) -> tuple[Change, ...]:
+    """What of software and machine differs between the runs of two commits; nothing where one has none."""
+    return () if before is None or at is None else tuple(one for one in _every(before, at) if one.key not in _ALWAYS)
+
+
+def _every(before: Environment, now: Environment) -> tuple[Change, ...]:
+    return environment_changes(*(Run("", "", "complete", one) for one in (before, now)))
+
+
 def _changes(before: Environment, now: Environment) -> tuple[Change, ...]:
-    every = environment_changes(*(Run("", "", "complete", one) for one in (before, now)))
-    machine = [one for one in every if (one.key in _FACTS or one.key.startswith("omp.")) and not _is_small(one)]
+    machine = [one for one in _every(before, now) if (one.key in _FACTS or one.key.startswith("omp.")) and not _is_small(one)]
     if any(one.key == "cpu_model" for one in machine):
         machine = [one for one in machine if one.key not in _OF_THE_CPU]
     return tuple(machine)

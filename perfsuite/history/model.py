@@ -6,8 +6,11 @@ bytes, counts.  Lower is better everywhere.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from perfsuite.analyse.diff.model import Change as Fact
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,10 @@ class Change:
     #: The last commit that was measured on the old level, and the first on the new one.
     before: Commit
     at: Commit
-    #: New level ÷ old one, and the interval of it.
+    #: New level ÷ old one, infinite where a count was none, and the interval of it, which of counts is the ratio alone.
     ratio: float
     interval: tuple[float, float]
+    #: Of the interval; 1 of counts.
     confidence: float
     #: How many points there were on either side.
     points: tuple[int, int]
@@ -112,6 +116,16 @@ class Change:
         """Whether it became slower, or more."""
         return self.ratio > 1
 
+    @property
+    def counted(self) -> bool:
+        """Whether it is of counts that do not vary, so that the ratio is all there is to know."""
+        return self.confidence == 1
+
+    @property
+    def size(self) -> float:
+        """How large it is, in either direction: |log ratio|, infinite to or from a count of none."""
+        return abs(math.log(self.ratio)) if 0 < self.ratio < math.inf else math.inf
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -121,8 +135,8 @@ class Finding:
     at: Commit
     #: The largest first; those of whole steps before those of their parts.
     changes: tuple[Change, ...]
-    #: Changes of software, kernel or CPU between the two commits' measurements, a line each: ``torch 2.7.0 → 2.8.0``.
-    environment: tuple[str, ...] = ()
+    #: What of software and machine differs between the measurements of the two commits.
+    environment: tuple[Fact, ...] = ()
 
     @property
     def is_regression(self) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perfsuite.history.asv_files import HistoryError, result_files
+from perfsuite.history.levels import LONG
 from perfsuite.history.lock import alone
 from perfsuite.history.model import Absent, Commit, Finding, Night, Series, Stack
 from perfsuite.history.process import end_marked
@@ -43,6 +44,8 @@ class NightOptions:
     #: What must be free where the environments are.
     free_gib: float = 8.0
     publish: bool = True
+    #: Whether the neighbours of new commits are measured again with them while the history is short.
+    beside: bool = True
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class Parts:
     make_room: Callable[[Sequence[Stack]], object]
     #: Of one machine, by the commits of the branch.
     load_series: Callable[[Sequence[Commit]], tuple[Sequence[Series], Sequence[str]]]
-    judge: Callable[[Sequence[Series]], Sequence[Finding]]
+    #: The findings, and what could not be judged.
+    judge: Callable[[Sequence[Series]], tuple[Sequence[Finding], Sequence[str]]]
     #: The summary in Markdown.
     summarise: Callable[[Night], str]
 
@@ -142,7 +146,9 @@ class _Night:
         self.progress("judging")
         series, notes = self.parts.load_series(commits)
         self.notes += notes
-        findings = tuple(self.parts.judge(series))
+        found, notes = self.parts.judge(series)
+        findings = tuple(found)
+        self.notes += notes
         new = untold(findings, known, commits)
         self.night = replace(
             self.night,
@@ -167,7 +173,9 @@ class _Night:
         if not wanted:
             return Outcome()
         self._check_disk(stacks)
-        return self.rounds.measure(wanted, runner, self.progress)
+        beside = self._beside(commits, wanted) if self.options.beside else []
+        outcome = self.rounds.measure([*wanted, *beside], runner, self.progress)
+        return _of_new(outcome, beside)
 
     def _select(self, commits: Sequence[Commit]) -> tuple[list[Commit], list[Stack]]:
         """What is to be measured, the newest first, and what it takes."""
@@ -189,6 +197,22 @@ class _Night:
         if absent and not wanted and not measured:
             self.notes.append(f"none of {absent} commits of {self.settings.branch} can be installed")
         return wanted, stacks
+
+    def _beside(self, commits: Sequence[Commit], wanted: Sequence[Commit]) -> list[Commit]:
+        """Neighbours of new commits that were measured in other nights, to be measured again with them.
+
+        From night to night a machine may differ by more than a commit does: two commits are compared by processes that
+        took turns, until the history is so long that it shows how much its nights differ.
+        """
+        measured = self.rounds.measured()
+        known = [one for one in commits if one.hash in measured or one in wanted]
+        if len(known) >= LONG:
+            return []
+        neighbours = []
+        for one, other in zip(known, known[1:], strict=False):
+            if (one in wanted) != (other in wanted):
+                neighbours.append(one if other in wanted else other)
+        return [one for one in dict.fromkeys(neighbours) if isinstance(self.parts.stack_of(one), Stack)]
 
     def _check_disk(self, stacks: Sequence[Stack]) -> None:
         """There must be room for an environment, or what is not needed goes.
@@ -231,6 +255,20 @@ class _Night:
                         raise HistoryError(f"asv cannot list the benchmarks: {end.said}") from None
                     return
             raise
+
+
+def _of_new(outcome: Outcome, beside: Sequence[Commit]) -> Outcome:
+    """The outcome of the new commits; of one that was only measured again a failure is a note."""
+    notes = [
+        f"{one.commit.label} was measured before, and could not be again beside new commits: {one.reason}"
+        for one in outcome.skipped
+        if one.commit in beside
+    ]
+    return Outcome(
+        [one for one in outcome.measured if one not in beside],
+        [one for one in outcome.skipped if one.commit not in beside],
+        [*outcome.notes, *notes],
+    )
 
 
 def default_state(settings: HistorySettings, machine: str) -> Path:

@@ -101,7 +101,7 @@ def site_of(
     commits = _commits(series)
     changes = [change for finding in findings for change in finding.changes]
     found_marks = marks(explainer.shelf, commits)
-    newest_first = sorted(findings, key=lambda one: (-one.at.position, -_size(one.changes[0])))
+    newest_first = sorted(findings, key=lambda one: (-one.at.position, -one.changes[0].size))
     reports = report_pages(commits, newest_first, explainer)
     lines = {one.benchmark.label: one for one in series}
     files = {page.commit.hash: page.name for page in reports}
@@ -141,10 +141,6 @@ def _unquoted(text: str) -> str:
 def _commits(series: Sequence[Series]) -> tuple[Commit, ...]:
     found = {point.commit.hash: point.commit for one in series for point in one.points}
     return tuple(sorted(found.values(), key=lambda one: one.position))
-
-
-def _size(change: Change) -> float:
-    return abs(math.log(change.ratio)) if 0 < change.ratio < math.inf else math.inf
 
 
 def _told(

@@ -30,6 +30,8 @@ UNITS = {
 }
 #: The phases that have a series.  Fetching a batch that is there already takes a microsecond and is only noise.
 PHASES = ("forward", "loss", "backward", "optimizer")
+#: What is counted, and has no noise.
+COUNTS = ("reorders",)
 #: Benchmarks of a single workload, which is then none of their parameters.
 SINGLE = {"focal_loss": "sigmoid_focal_loss"}
 

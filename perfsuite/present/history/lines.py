@@ -51,7 +51,7 @@ def render_findings(findings: Sequence[Finding], mark: str = "") -> list[str]:
         lines += [f"    {part.benchmark.label} {words.change(part)}" for part in one.changes[1 : 1 + _PARTS]]
         if len(one.changes) > 1 + _PARTS:
             lines.append(f"    and {counted(len(one.changes) - 1 - _PARTS, 'more line')}")
-        lines += [f"    environment: {text}" for text in one.environment]
+        lines += [f"    environment: {words.fact(each)}" for each in one.environment]
     return lines
 
 

@@ -57,7 +57,8 @@ def _finding(finding: Finding, explanations: Sequence[Explanation]) -> list[str]
     lines += [f"- {code(one.benchmark.label)}: {words.change(one)}" for one in finding.changes[1 : 1 + _LINES]]
     if len(finding.changes) > 1 + _LINES:
         lines.append(f"- and {counted(len(finding.changes) - 1 - _LINES, 'more line')}")
-    lines += [f"- Environment: {_sentence(one)}" for one in finding.environment[:_LINES]]
+    if finding.environment:
+        lines.append(f"- Environment: {_sentence(words.facts(finding.environment))}")
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from perfsuite.analyse.diff.model import Change as Fact
@@ -36,18 +37,20 @@ def label(commit: Commit) -> str:
 
 
 def ratio(found: float) -> str:
-    """A ratio as a change: ``+6.0%``."""
-    return signed_share(found - 1)
+    """A ratio as a change: ``+6.0%``; to a count of none there is no ratio."""
+    return "from none" if found == math.inf else signed_share(found - 1)
 
 
 def interval(change: Change) -> str:
-    """``+4.9 to +7.1``, in per cent."""
+    """``+4.9 to +7.1``, in per cent; ``counted`` where nothing was measured and nothing can vary."""
+    if change.counted:
+        return "counted"
     return " to ".join(ratio(end).removesuffix("%") for end in change.interval)
 
 
-def confidence(change: Change) -> str:
-    """``95%``."""
-    return f"{change.confidence * 100:g}%"
+def surely(change: Change) -> str:
+    """``+4.9 to +7.1 at 95%``."""
+    return interval(change) if change.counted else f"{interval(change)} at {change.confidence * 100:g}%"
 
 
 def change(one: Change) -> str:
