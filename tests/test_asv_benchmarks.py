@@ -150,6 +150,30 @@ def test_workloads_are_chosen_by_a_variable(tmp_path: Path, bare: Path, path: Pa
     assert found["steps.Steps.track_step"]["params"] == [["'lstm'", "'resnet18'"]]
 
 
+def test_asvs_fork_server_loads_nothing_that_must_not_be_forked(tmp_path: Path, stack: Path, path: Path):
+    """It imports the benchmarks and forks for each value; a child that is forked after OpenMP began would hang."""
+    code = (
+        "import os, sys\n"
+        "from asv_runner._aux import update_sys_path\n"
+        "from asv_runner.discovery import disc_benchmarks\n"
+        "update_sys_path(sys.argv[1])\n"
+        "found = list(disc_benchmarks(sys.argv[1]))\n"
+        "heavy = [name for name in ('torch', 'numpy', 'intel_extension_for_pytorch') if sys.modules.get(name)]\n"
+        "print(len(found), heavy, len(os.listdir('/proc/self/task')))"
+    )
+    done = subprocess.run(
+        [stack, "-c", code, BENCHMARKS],
+        env={"PYTHONPATH": str(path), "PATH": os.environ["PATH"]},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "7 [] 1\n"
+    for name in ("asv.conf.json", "asv.torch.conf.json"):
+        assert json.loads((ROOT / name).read_text())["launch_method"] == "forkserver"
+
+
 # --- what is measured -------------------------------------------------------------------------------
 
 

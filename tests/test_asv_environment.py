@@ -36,6 +36,7 @@ def track_version():
         "path": sys.path,
         "variables": dict(os.environ),
         "child": subprocess.check_output([sys.executable, "-c", "import perfsuite, sys; print(sys.prefix)"], text=True),
+        "parent": open(f"/proc/{os.getppid()}/cmdline").read().split("\\0"),
     }
     runs = os.environ["PERFSUITE_HISTORY_RUNS"]
     os.makedirs(runs, exist_ok=True)
@@ -204,6 +205,25 @@ def test_a_later_night_installs_nothing_again(history: History, night: str) -> N
     assert "cannot be measured" not in printed
     assert history.values() == {"v1": 1.0, "v2": 2.0}
     assert {path: path.stat().st_mtime_ns for path in logs} == logs
+
+
+def test_a_fork_server_measures_each_commit_with_its_own_stack_too(history: History, night: str) -> None:
+    before = history.conf.read_text()
+    history.conf.write_text(json.dumps({**json.loads(before), "launch_method": "forkserver"}))
+    for path in (*(history.folder / ".asv/results/desk").glob("*-*.json"), *history.settings.runs_dir.glob("*.json")):
+        path.unlink()
+    try:
+        printed = history.run("v2", "v1", rounds=2)
+    finally:
+        history.conf.write_text(before)
+    assert "Traceback" not in printed
+    assert history.values() == {"v1": 1.0, "v2": 2.0}
+    for name, torch in (("v1", "2.7.0"), ("v2", "2.8.0")):
+        seen = history.seen(name)
+        assert "run_server" in seen["parent"]
+        assert seen["torch"] == torch
+        assert seen["variables"]["ASV_COMMIT"] == history.commits[name]
+        assert seen["variables"]["PYTHONPATH"] == str(history.settings.env_dir / "path")
 
 
 def test_a_release_is_measured_as_soon_as_it_has_a_wheel(history: History, night: str) -> None:

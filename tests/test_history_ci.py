@@ -20,7 +20,7 @@ from perfsuite.cli.history import nightly
 
 ROOT = Path(__file__).parent.parent
 CI = ROOT / "docs" / "ci"
-WORKFLOW = CI / "nightly.yml"
+WORKFLOW = ROOT / ".github" / "workflows" / "nightly.yml"
 #: Keys of systemd's that are used; others would be ignored with a warning in a log that nobody reads.
 KEYS = {
     "Unit": {"Description", "Wants", "After"},
@@ -64,8 +64,9 @@ def unit(name: str) -> configparser.ConfigParser:
 
 def commands() -> dict[str, list[str]]:
     line = (CI / "perfsuite-nightly.crontab").read_text().splitlines()[-1]
+    limited = shlex.split(step("Nightly")["run"].replace("\\\n", " "))
     return {
-        "workflow": shlex.split(step("Nightly")["run"]),
+        "workflow": limited[limited.index("330m") + 1 :],
         "systemd": shlex.split(unit("perfsuite-nightly.service")["Service"]["ExecStart"]),
         "cron": shlex.split(line.partition("&& ")[2]),
     }
@@ -110,11 +111,18 @@ def test_nothing_that_others_name_is_pasted_into_a_script() -> None:
 
 def test_a_night_is_never_cancelled_by_another_and_what_it_did_is_kept() -> None:
     found = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))
+    night = found["jobs"]["nightly"]
     assert found["concurrency"]["cancel-in-progress"] is False
     assert found["permissions"] == {"contents": "write"}
     for name in ("Keep the history", "Publish"):
         assert "always()" in step(name)["if"]
-    assert step("Nightly")["timeout-minutes"] < found["jobs"]["nightly"]["timeout-minutes"]
+    # It ends before the job does, and by no limit of the runner's, which would end the shell and not the night.
+    assert "timeout-minutes" not in step("Nightly")
+    command = shlex.split(step("Nightly")["run"].replace("\\\n", " "))
+    assert command[0] == "timeout"
+    minutes = [int(limit[1]) for word in command if (limit := re.fullmatch(r"(?:--kill-after=)?(\d+)m", word))]
+    assert len(minutes) == 2
+    assert sum(minutes) < night["timeout-minutes"]
 
 
 # --- the scripts ------------------------------------------------------------------------------------
@@ -178,6 +186,28 @@ def test_the_history_comes_back_the_next_night(checkout: Path) -> None:
     assert log == "1"
 
 
+#: Is told to stop like a night, and ends as one does.
+NIGHT = r"""#!/bin/sh
+trap 'echo stopped > "$RUNNER_TEMP/told"; exit 130' TERM
+touch "$RUNNER_TEMP/started"
+while :; do sleep 0.05; done
+"""
+
+
+@pytest.mark.parametrize(("program", "code"), [(NIGHT, 130), ("#!/bin/sh\nexit 1\n", 1), ("#!/bin/sh\nexit 4\n", 4)])
+def test_a_night_that_takes_too_long_is_told_to_stop(tmp_path: Path, program: str, code: int) -> None:
+    folder = tmp_path / "venv" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "perfsuite").write_text(program)
+    (folder / "perfsuite").chmod(0o755)
+    script = re.sub(r"\b330m\b", "1" if program == NIGHT else "60", step("Nightly")["run"])
+    assert "330m" not in script
+    environment = {**os.environ, "RUNNER_TEMP": str(tmp_path), "MACHINE": "mill", "GITHUB_STEP_SUMMARY": "x"}
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == code
+    assert (tmp_path / "told").exists() == (tmp_path / "started").exists() == (program == NIGHT)
+
+
 def test_without_a_site_nothing_is_published(checkout: Path) -> None:
     run("Publish", checkout)
     assert "gh-pages" not in git("branch", cwd=checkout.parent / "origin.git")
@@ -185,5 +215,7 @@ def test_without_a_site_nothing_is_published(checkout: Path) -> None:
 
 def test_the_docs_include_them_and_have_no_copy() -> None:
     page = (ROOT / "docs" / "history" / "nightly.md").read_text(encoding="utf-8")
-    for name in ("nightly.yml", "perfsuite-nightly.service", "perfsuite-nightly.timer", "perfsuite-nightly.crontab"):
-        assert f"../ci/{name}" in page
+    for name in ("perfsuite-nightly.service", "perfsuite-nightly.timer", "perfsuite-nightly.crontab"):
+        assert f"```{{literalinclude}} ../ci/{name}\n" in page
+    assert "```{literalinclude} ../../.github/workflows/nightly.yml\n" in page
+    assert list((ROOT / "docs").rglob("nightly.yml")) == []

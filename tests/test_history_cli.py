@@ -85,7 +85,7 @@ class Scene:
         return found
 
 
-def judged(place: Any, series: Sequence[Series]) -> tuple[Finding, ...]:
+def judged(place: Any, series: Sequence[Series]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """Each step of more than 5 % between neighbours."""
     found = []
     for one in series:
@@ -94,7 +94,7 @@ def judged(place: Any, series: Sequence[Series]) -> tuple[Finding, ...]:
             if not 0.95 < ratio < 1.05:
                 change = Change(one.benchmark, before.commit, after.commit, ratio, (ratio, ratio), 0.95, (1, 1))
                 found.append(Finding(before.commit, after.commit, (change,)))
-    return tuple(found)
+    return tuple(found), ()
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ from perfsuite.history.commits import commit_at, ensure_repository
 from perfsuite.history.complaints import failure_line
 from perfsuite.history.failures import failures, forget_failure, note_failure
 from perfsuite.history.installer import InstallError, disk_bytes, install, is_installed, prune
+from perfsuite.history.marked import marked
 from perfsuite.history.model import Stack
-from perfsuite.history.orphans import _processes
 from perfsuite.history.settings import HistorySettings, read_settings
 from perfsuite.history.venvs import Venv
 from perfsuite.history.wheels import stack_of
@@ -229,10 +229,10 @@ def test_a_killed_installation_is_made_anew(settings: HistorySettings, tmp_path:
     assert half.python.exists()
     assert not half.is_whole
     # What the killed one had started lives on, and would write into the environment of the next.
-    assert int(started.read_text()) in _processes(half.path)
+    assert int(started.read_text()) in marked("PERFSUITE_INSTALLING", str(half.path))
     python = install(slow, settings)
     assert python == half.python
-    assert _processes(half.path) == []
+    assert marked("PERFSUITE_INSTALLING", str(half.path)) == []
     assert half.is_whole
     assert not half.work.exists()
 

@@ -15,7 +15,7 @@ from perfsuite.errors import StoreError
 from perfsuite.history import nightly as nights
 from perfsuite.history import rounds, state
 from perfsuite.history.asv_files import HistoryError
-from perfsuite.history.asv_process import End, Watch, fix_machine, telling_line
+from perfsuite.history.asv_process import Asv, End, Watch, fix_machine, telling_line
 from perfsuite.history.lock import BusyError, alone
 from perfsuite.history.model import Absent, Benchmark, Change, Commit, Finding, Night, Series, Stack
 from perfsuite.history.nightly import NightOptions, Parts, exit_code, nightly
@@ -105,6 +105,7 @@ class Scene:
 
         parts = Parts(
             commits=lambda: (self.known, self.notes),
+            named=lambda line, name: next(one for one in line if one.label == name),
             stack_of=stack_of,
             runner=lambda log: self.asv,
             is_installed=lambda stack: False,
@@ -182,6 +183,27 @@ def test_the_neighbours_of_a_new_commit_are_measured_with_it(scene: Scene) -> No
     scene.asv.calls.clear()
     scene.night(rounds=2, beside=True)
     assert scene.asv.calls == []
+
+
+def test_commits_are_measured_again_when_asked_for(scene: Scene) -> None:
+    scene.night(rounds=1)
+    scene.asv.calls.clear()
+    night = scene.night(rounds=1, again=("v2.1.0", "v2.2.0"))
+    assert scene.asv.calls == [["v2.2.0", "v2.1.0"]]
+    assert [one.label for one in night.measured] == ["v2.2.0", "v2.1.0"]
+    assert scene.samples() == {"v2.0.0": 1, "v2.1.0": 2, "v2.2.0": 2, "v2.3.0": 1}
+
+
+def test_nothing_is_measured_for_the_sake_of_a_commit_that_failed_before(scene: Scene) -> None:
+    scene.absent = {"v2.3.0"}
+    scene.night(rounds=1)
+    scene.absent = set()
+    failures = scene.folder / "env" / "failures"
+    failures.mkdir(parents=True)
+    (failures / f"{COMMITS[3].hash}.json").write_text(json.dumps({"reason": "no torch==2.3", "at": "x"}))
+    scene.asv.calls.clear()
+    scene.night(rounds=1, beside=True)
+    assert scene.asv.calls == [["v2.3.0"]]
 
 
 def test_a_neighbour_that_fails_is_a_note_and_keeps_what_it_had(scene: Scene) -> None:
@@ -554,6 +576,20 @@ def test_the_line_that_says_why(tmp_path: Path) -> None:
         file.write("[12.50%] ··· asv: setup_cache failed\nTraceback:\n  ValueError: no such scale\n· Skipping x\n")
     assert telling_line(log, began) == "ValueError: no such scale"
     assert telling_line(tmp_path / "none", 0) is None
+
+
+@pytest.mark.parametrize("before", ["", "SystemExit: "], ids=["a process", "a fork"])
+def test_a_workload_that_could_not_be_measured_is_why(tmp_path: Path, before: str) -> None:
+    log = tmp_path / "log"
+    log.write_text(
+        f"· For stand-in commit {COMMITS[0].hash[:8]} <v2.0.0>:\n"
+        f"[12.50%] ··· steps.Steps.track_step\n   {before}perfsuite: lstm was not measured: out of memory\n"
+        f"· For stand-in commit {COMMITS[1].hash[:8]} <v2.1.0>:\n   ValueError: another\n"
+    )
+    asv = Asv(tmp_path / "conf", "mill", tmp_path, log)
+    assert asv.why(COMMITS[0]) == "lstm was not measured: out of memory"
+    assert asv.why(COMMITS[1]) == "ValueError: another"
+    assert asv.why(COMMITS[2]) is None
 
 
 def test_the_machine_is_told_to_asv_once_and_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

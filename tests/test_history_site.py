@@ -25,7 +25,7 @@ from tests import page as pages
 from tests.browser import opened_window, started_or_skipped
 
 ROOT = Path(__file__).parent.parent
-AT = 12
+AT = 16
 PLANT = Plant(AT, "resnet18", factor=1.6)
 
 
@@ -56,7 +56,7 @@ def operators(made) -> pages.Page:
 def test_the_planted_regression_is_at_the_right_commit_with_the_right_operator(made, operators):
     (found,) = operators.all("article", "finding")
     before, at = made.commits[AT - 1].label, made.commits[AT].label
-    assert at == "v2.3.0"
+    assert at == "v2.4.0"
     assert f"{before} → {at} regression" in found.text
     assert "steps.Steps.track_step(resnet18)" in found.text
     sentence = operators.all("p", "because")[0].text
@@ -74,7 +74,7 @@ def test_there_is_a_report_of_the_finding_and_of_the_newest_commit_and_no_other(
     report = (made.html_dir / "operators" / "reports" / f"{made.commits[AT].hash[:12]}.html").read_text(
         encoding="utf-8"
     )
-    assert "Run <code><bdi>v2.3.0</bdi></code>" in report
+    assert "Run <code><bdi>v2.4.0</bdi></code>" in report
     assert "ref:any" in report
 
 
@@ -130,7 +130,7 @@ def test_pages_are_kept_by_what_they_are_made_of(tmp_path):
 
 
 def test_without_runs_there_is_a_site_all_the_same(tmp_path):
-    made = make_history(tmp_path / "history", 16, plants=(Plant(8, factor=1.6),), recorded=(), noise=0.003)
+    made = make_history(tmp_path / "history", 24, plants=(Plant(AT, factor=1.6),), recorded=(), noise=0.003)
     done = publish(made.config)
     assert done.returncode == 0, done.stdout + done.stderr
     page = pages.Page((made.html_dir / "operators/index.html").read_text(encoding="utf-8"))
@@ -306,9 +306,9 @@ def test_a_line_leads_to_asvs_graph_of_it_and_a_finding_to_its_report(tab, addre
     assert "p-workload=%27resnet18%27" in tab.url
     assert "commits=" in tab.url
     tab.goto(address + "operators/index.html")
-    tab.click("article.finding a >> text=Report of v2.3.0")
+    tab.click("article.finding a >> text=Report of v2.4.0")
     tab.wait_for_selector("table.deltas")
-    assert "v2.3.0" in tab.inner_text("header.page")
+    assert "v2.4.0" in tab.inner_text("header.page")
 
 
 @pytest.mark.parametrize("width", [390, 1280])

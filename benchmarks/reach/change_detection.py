@@ -13,7 +13,8 @@ arrived, and is placed within two nights of it; one that is reported earlier is 
 - perfsuite: :func:`perfsuite.changes.find_steps`, which knows which machine a night was on.
 - asv: its step detection and its regressions, as ``asv publish`` runs them, threshold 5 %; the machines are two series
   there, each with its own nights.
-- Otava: E-divisive with its defaults, of the machines each by itself as well; only increases count.
+- Otava: E-divisive with its defaults, in an environment of its own (``build/otava``), of the machines each by itself as well;
+  only increases count.
 
 ``python -m benchmarks.reach.change_detection [--series N] [--methods M…] [--noises N…] [--write]``
 """
@@ -21,7 +22,10 @@ arrived, and is placed within two nights of it; one that is reported earlier is 
 from __future__ import annotations
 
 import argparse
+import fcntl
+import json
 import math
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -38,6 +42,9 @@ from perfsuite.gate.calibration import proportion_at_most
 NIGHTS, FIRST, LAST = 60, 15, 50
 STEP = math.log(1.1)
 WITHIN, NEAR = 5, 2
+#: The release of Otava that is measured, and where its environment is made.
+REQUIREMENT = "apache-otava==0.8.0"
+OTAVA = Path(__file__).resolve().parents[2] / "build" / "otava"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "images" / "change-detection.md"
 Array = Any
 
@@ -100,39 +107,51 @@ def cases(noise: str, count: int, seed: int) -> tuple[list[Case], list[Case]]:
     return found
 
 
-#: The night after which a slowdown was first reported, and the first night it is placed at; None if none is.
-Alarm = tuple[int, int] | None
+@dataclass(frozen=True)
+class Alarm:
+    """A slowdown: the night after which it was first reported, the first night it is placed at, and its interval."""
+
+    night: int
+    place: int
+    #: Of its ratio, by all nights; None where the method has none.
+    interval: tuple[float, float] | None = None
 
 
 # --- the methods -------------------------------------------------------------------------------------
 
 
-def perfsuite_alarms(many: Sequence[Case]) -> list[Alarm]:
+def perfsuite_alarms(many: Sequence[Case]) -> list[Alarm | None]:
     from perfsuite.changes import find_steps
 
     found = find_steps([np.exp(one.logs).tolist() for one in many], [one.machines for one in many])
-    alarms: list[Alarm] = []
-    for steps in found:
-        slower = [(step.found, step.at) for step in steps if step.ratio > 1]
-        alarms.append(min(slower) if slower else None)
-    return alarms
+    return [
+        min(
+            (Alarm(step.found, step.at, step.interval) for step in steps if step.ratio > 1),
+            key=lambda alarm: (alarm.night, alarm.place),
+            default=None,
+        )
+        for steps in found
+    ]
 
 
-def asv_alarms(many: Sequence[Case]) -> list[Alarm]:
+def asv_alarms(many: Sequence[Case]) -> list[Alarm | None]:
     return [_by_machine(one, _asv_one) for one in many]
 
 
-def otava_alarms(many: Sequence[Case]) -> list[Alarm]:
-    return [_by_machine(one, _otava_one) for one in many]
+def otava_alarms(many: Sequence[Case]) -> list[Alarm | None]:
+    question = json.dumps([[np.exp(one.logs).tolist(), list(one.machines)] for one in many])
+    program = Path(__file__).with_name("otava_peer.py")
+    done = subprocess.run([str(_otava()), str(program)], input=question, stdout=subprocess.PIPE, text=True, check=True)
+    return [Alarm(*one) if one is not None else None for one in json.loads(done.stdout)]
 
 
-def _by_machine(case: Case, method: Callable[[Sequence[float]], int | None]) -> Alarm:
+def _by_machine(case: Case, method: Callable[[Sequence[float]], int | None]) -> Alarm | None:
     """The first alarm, looking after every night at the series of that night's machine."""
     for night in range(2, NIGHTS):
         places = [place for place in range(night + 1) if case.machines[place] == case.machines[night]]
         at = method([float(np.exp(case.logs[place])) for place in places])
         if at is not None:
-            return night, places[at]
+            return Alarm(night, places[at])
     return None
 
 
@@ -146,17 +165,19 @@ def _asv_one(values: Sequence[float]) -> int | None:
     return int(regressions[-1][1])
 
 
-def _otava_one(values: Sequence[float]) -> int | None:
-    from otava.analysis import TTestSignificanceTester
-    from otava.series import AnalysisOptions, Metric, Series
-
-    del TTestSignificanceTester
-    series = Series("t", None, list(range(len(values))), {"m": Metric(1, 1.0)}, {"m": list(values)}, {})
-    analyzed = series.analyze(AnalysisOptions())
-    places = [
-        one.index for one in analyzed.change_points["m"] if one.stats.forward_rel_change() > 0
-    ]
-    return max(places) if places else None
+def _otava() -> Path:
+    """An interpreter that has Otava; it is made when there is none.  Two processes may make it at once."""
+    python = OTAVA / "bin" / "python"
+    OTAVA.parent.mkdir(parents=True, exist_ok=True)
+    with open(OTAVA.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = OTAVA / "installed"
+        if not done.exists():
+            print(f"installing {REQUIREMENT} in {OTAVA}", file=sys.stderr, flush=True)
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(OTAVA)], check=True)
+            subprocess.run([str(python), "-m", "pip", "install", "--quiet", REQUIREMENT], check=True)
+            done.write_text(f"{REQUIREMENT}\n")
+    return python
 
 
 METHODS = {"perfsuite": perfsuite_alarms, "asv": asv_alarms, "Otava": otava_alarms}
@@ -173,6 +194,8 @@ class Cell:
     false_alarms: int
     found: int
     early: int
+    #: Of the steps found, how many have an interval that holds the true ratio; None where there are no intervals.
+    covered: int | None = None
 
     @property
     def text(self) -> str:
@@ -194,13 +217,17 @@ def cell(method: str, noise: str, count: int, seed: int) -> Cell:
     """Both kinds of series, looked at night by night."""
     without, with_step = cases(noise, count, seed)
     alarms = METHODS[method](without)
-    found = early = 0
+    found = early = covered = 0
     for case, alarm in zip(with_step, METHODS[method](with_step), strict=True):
         assert case.step is not None
         if alarm is not None:
-            early += alarm[0] < case.step
-            found += case.step <= alarm[0] <= case.step + WITHIN and abs(alarm[1] - case.step) <= NEAR
-    return Cell(count, sum(one is not None for one in alarms), found, early)
+            early += alarm.night < case.step
+            if case.step <= alarm.night <= case.step + WITHIN and abs(alarm.place - case.step) <= NEAR:
+                found += 1
+                low, high = alarm.interval or (math.inf, 0.0)
+                covered += low <= math.exp(STEP) <= high
+    has = method == "perfsuite"
+    return Cell(count, sum(one is not None for one in alarms), found, early, covered if has else None)
 
 
 def _cell(arguments: tuple[str, str, int, int]) -> tuple[str, str, Cell, float]:
@@ -224,7 +251,7 @@ def main() -> int:
     with Pool(arguments.processes) as pool:
         for method, noise, one, seconds in pool.imap_unordered(_cell, jobs):
             cells[method, noise] = one
-            print(f"{method}, {noise}: {one.text}, early {one.early}, {seconds:.0f} s", file=sys.stderr, flush=True)
+            print(f"{method}, {noise}: {one.text}, early {one.early}, covered {one.covered}, {seconds:.0f} s", file=sys.stderr, flush=True)
     lines = [f"| | {' | '.join(arguments.methods)} |", f"|---|{'---|' * len(arguments.methods)}"]
     for noise in arguments.noises:
         lines.append(f"| {noise} | {' | '.join(cells[method, noise].text for method in arguments.methods)} |")

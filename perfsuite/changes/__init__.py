@@ -4,6 +4,6 @@
 has changed lately, and says so once it is sure.
 """
 
-from perfsuite.changes.detect import LEAST_AFTER, LEAST_BEFORE, Step, find_steps, measure_step
+from perfsuite.changes.detect import LEAST_AFTER, LEAST_BEFORE, WINDOW, Step, find_steps, measure_step
 
-__all__ = ["LEAST_AFTER", "LEAST_BEFORE", "Step", "find_steps", "measure_step"]
+__all__ = ["LEAST_AFTER", "LEAST_BEFORE", "WINDOW", "Step", "find_steps", "measure_step"]

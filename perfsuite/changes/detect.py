@@ -14,11 +14,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from perfsuite.changes.fit import fit
 from perfsuite.changes.noise import MODELS, whitening
+from perfsuite.stats import student_t_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 EVIDENCE = 7.5
 #: How many nights there must be on the new level, and how many of them are looked back on.
 LEAST_AFTER, MOST_AFTER = 4, 6
+#: So many more places on either side are asked where the step is.
+_ASIDE = 2
 #: How many nights there must be before it: fewer do not show what kind of noise there is.
 LEAST_BEFORE = 14
 #: What is longer ago is forgotten.
@@ -37,6 +39,8 @@ WINDOW = 90
 _SUSPICIOUS = 0.5
 #: Of the interval of a step's size.
 CONFIDENCE = 0.95
+#: A logarithm with so large an error may be anything.
+_UNKNOWN = 100.0
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,11 @@ def find_steps(
     Raises:
         ValueError: a value is not positive and finite, or there are not as many labels or errors as values.
     """
+    for name, beside in (("labels", labels), ("errors", errors)):
+        if beside is not None and len(beside) != len(series):
+            raise ValueError(f"{len(series)} series and {name} of {len(beside)}")
     many = [
-        _read(values, labels[row] if labels else None, errors[row] if errors else None)
+        _read(values, labels[row] if labels else None, errors[row] if errors else None, f"series {row}: ")
         for row, values in enumerate(series)
     ]
     limit = math.log1p(threshold)
@@ -101,18 +108,23 @@ def find_steps(
     return [_measured(one) for one in many]
 
 
-def _read(values: Sequence[float], labels: Sequence[str] | None, errors: Sequence[float] | None) -> _Series:
+def _read(
+    values: Sequence[float], labels: Sequence[str] | None, errors: Sequence[float] | None, where: str = ""
+) -> _Series:
     import numpy as np
 
     numbers = np.asarray(values, dtype=float)
-    if not (np.isfinite(numbers) & (numbers > 0)).all():
-        raise ValueError("a value is not positive")
     names = list(labels) if labels is not None else [""] * len(numbers)
     own = np.asarray(errors if errors is not None else np.zeros(len(numbers)), dtype=float)
     if len(names) != len(numbers) or len(own) != len(numbers):
-        raise ValueError(f"{len(numbers)} values, {len(names)} labels, {len(own)} errors")
-    columns = [[float(name == one) for one in dict.fromkeys(names)] for name in names]
-    return _Series(np.log(numbers), np.asarray(columns).reshape(len(numbers), -1), own)
+        raise ValueError(f"{where}{len(numbers)} values, {len(names)} labels, {len(own)} errors")
+    for what, good in (("positive", np.isfinite(numbers) & (numbers > 0)), ("an error", np.isfinite(own) & (own >= 0))):
+        if not good.all():
+            place = int(np.argmin(good))
+            raise ValueError(f"{where}value {place} is not {what}: {(numbers if what == 'positive' else own)[place]}")
+    machines = list(dict.fromkeys(names))
+    columns = np.asarray([[name == one for one in machines] for name in names], dtype=float)
+    return _Series(np.log(numbers), columns.reshape(len(numbers), len(machines)), own)
 
 
 def _start(count: int) -> int:
@@ -144,31 +156,37 @@ def _look(series: Sequence[_Series], rows: Sequence[int], count: int, limit: flo
     base = np.stack([_columns(one, start, count) for one in series])
     errors = np.stack([one.errors[start:count] for one in series])
     null = np.full(len(series), -np.inf)
+    # How sure a step is, is asked of few places, and where it is, of some more: a large one is sure before it is four
+    # nights old, and would be placed too early.
+    sure = np.full(len(series), -np.inf)
     best = np.full(len(series), -np.inf)
     effect, error, place = np.zeros(len(series)), np.zeros(len(series)), np.zeros(len(series), dtype=int)
     for model in MODELS:
         white, volume = whitening(model, WINDOW)
         size = count - start
-        root, lost = white[:size, :size], volume[size - 1]
+        root, lost = white[:size, :size], volume[size - 1] + model.handicap
         innovations = logs @ root.T
         known = np.einsum("mn,snp->smp", root, base)
         null = np.maximum(null, fit(innovations, known, model.freedom, errors)[0] - lost)
-        for after in range(LEAST_AFTER, MOST_AFTER + 1):
+        for after in range(LEAST_AFTER - _ASIDE, MOST_AFTER + _ASIDE + 1):
             if size - after < LEAST_BEFORE:
                 continue
             step = root[:, size - after :].sum(axis=1)
             columns = np.concatenate([known, np.broadcast_to(step[None, :, None], (*innovations.shape, 1))], axis=2)
             likelihood, coefficients, spread = fit(innovations, columns, model.freedom, errors)
-            better = likelihood - lost > best
-            best[better] = (likelihood - lost)[better]
+            likelihood -= lost
+            if LEAST_AFTER <= after <= MOST_AFTER:
+                sure = np.maximum(sure, likelihood)
+            better = likelihood > best
+            best[better] = likelihood[better]
             effect[better], error[better] = coefficients[better, -1], spread[better, -1]
             place[better] = count - after
     found = []
-    for row, one, sure, size, spread, at in zip(rows, series, best - null, effect, error, place, strict=True):
+    for row, one, proof, size, spread, at in zip(rows, series, sure - null, effect, error, place, strict=True):
         apart = all(abs(step.at - at) >= LEAST_AFTER for step in one.steps)
-        if sure > EVIDENCE and abs(size) >= limit and apart:
-            interval = _interval(float(size), float(spread), CONFIDENCE)
-            found.append((row, Step(int(at), count - 1, math.exp(size), interval, float(sure))))
+        if proof > EVIDENCE and abs(size) >= limit and apart:
+            interval = _interval(float(size), float(spread), CONFIDENCE, count - start - base.shape[2] - 1)
+            found.append((row, Step(int(at), count - 1, math.exp(size), interval, float(proof))))
     return found
 
 
@@ -210,23 +228,30 @@ def _measured(one: _Series, confidence: float = CONFIDENCE) -> tuple[Step, ...]:
     columns = np.column_stack([one.machines, *(nights >= step.at for step in steps)]).astype(float)[None]
     fits = []
     for model in MODELS:
-        root, volume = whitening(model, count)
+        # One matrix for lines of many lengths.
+        white, volume = whitening(model, -(-count // WINDOW) * WINDOW)
+        root = white[:count, :count]
         known = np.einsum("mn,snp->smp", root, columns)
         likelihood, found, spread = fit((one.logs @ root.T)[None], known, model.freedom, one.errors[None])
-        fits.append((float(likelihood[0]) - float(volume[-1]), found[0], spread[0]))
+        fits.append((float(likelihood[0]) - float(volume[count - 1]) - model.handicap, found[0], spread[0]))
     _, found, spread = max(fits, key=lambda item: item[0])
-    first = one.machines.shape[1]
+    first, freedom = one.machines.shape[1], count - columns.shape[2]
     return tuple(
         replace(
             step,
-            ratio=math.exp(found[first + number]),
-            interval=_interval(float(found[first + number]), float(spread[first + number]), confidence),
+            ratio=math.exp(found[number]),
+            interval=_interval(float(found[number]), float(spread[number]), confidence, freedom),
         )
-        for number, step in enumerate(steps)
+        for number, step in enumerate(steps, first)
     )
 
 
-def _interval(size: float, spread: float, confidence: float) -> tuple[float, float]:
-    """Of a ratio whose logarithm has this standard error."""
-    half = NormalDist().inv_cdf((1 + confidence) / 2) * spread
-    return math.exp(size - half), math.exp(size + half)
+def _interval(size: float, spread: float, confidence: float, freedom: int) -> tuple[float, float]:
+    """Student's, of a ratio whose logarithm has this standard error; all ratios where nothing can be told.
+
+    Nothing can be told where another machine took over just then.
+    """
+    if freedom < 1 or not spread < _UNKNOWN:
+        return 0.0, math.inf
+    half = student_t_quantile((1 + confidence) / 2, freedom) * spread
+    return (math.exp(size - half), math.exp(size + half)) if half < _UNKNOWN else (0.0, math.inf)

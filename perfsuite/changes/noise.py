@@ -33,12 +33,16 @@ class Noise:
     kind: str
     size: float
     freedom: float
+    #: What its log-likelihood must be better by to be believed rather than another.
+    handicap: float = 0.0
 
 
-#: Heavy tails together with correlation would explain any step as an accident that lasts.
+#: Heavy tails together with correlation would explain any step as an accident that lasts.  That nights have nothing to do
+#: with each other and none falls far out is seldom so: short stretches of correlated nights look like it, and then like
+#: a step.
 MODELS = (
     Noise("independent", 0.0, HEAVY),
-    Noise("independent", 0.0, NORMAL),
+    Noise("independent", 0.0, NORMAL, handicap=1.0),
     *(Noise("correlated", size, NORMAL) for size in _CORRELATIONS),
     *(Noise("smooth", size, NORMAL) for size in _LENGTHS),
     *(Noise("periodic", size, NORMAL) for size in _PERIODS),

@@ -72,11 +72,19 @@ def history() -> None:
     show_default=True,
     help="Disk space to leave free.",
 )
+@click.option("--again", multiple=True, metavar="COMMIT", help="Measure it again; may be repeated.")
 @click.option("--new-only", is_flag=True, help="Do not measure the neighbours of new commits again beside them.")
 @click.option("--no-publish", is_flag=True, help="Measure and judge, and leave the site as it is.")
 @click.option("--summary", metavar="FILE", help="Also write the summary, in Markdown, to FILE.")
 def nightly(
-    summary: str | None, rounds: int, newest: int | None, free_gib: float, new_only: bool, no_publish: bool, **where: Any
+    summary: str | None,
+    rounds: int,
+    newest: int | None,
+    free_gib: float,
+    again: tuple[str, ...],
+    new_only: bool,
+    no_publish: bool,
+    **where: Any,
 ) -> int:
     """Measure the commits of the branch that have a wheel and no results of this machine, and judge the history.
 
@@ -95,7 +103,7 @@ def nightly(
 
     file = target(summary) if summary is not None else None
     place = Place.of(**where)
-    options = NightOptions(place.machine, rounds, place.newest(newest), free_gib, not no_publish, not new_only)
+    options = NightOptions(place.machine, rounds, place.newest(newest), free_gib, not no_publish, not new_only, again)
     before = place.state.last_night()
     with stopped_like_interrupted():
         try:

@@ -119,6 +119,7 @@ def parts_of(place: Place) -> Parts:
     settings = place.settings
     return Parts(
         commits=lambda: place.commits(fetch=True),
+        named=lambda commits, name: _named(place, commits, name),
         stack_of=lambda commit: stack_of(commit, settings, settings.repo_path),
         runner=place.runner,
         is_installed=lambda stack: is_installed(stack, settings),

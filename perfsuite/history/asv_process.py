@@ -18,6 +18,7 @@ from perfsuite.errors import StoreError
 from perfsuite.history.asv_files import HistoryError
 from perfsuite.history.model import Commit
 from perfsuite.history.process import run_marked
+from perfsuite.history.swap import put_back, replace_folder
 from perfsuite.store.files import reason, write_atomically
 
 #: asv, in a process that ends should this one be killed; it gets the folder of this package and its own arguments.
@@ -31,8 +32,8 @@ _COMMIT = re.compile(r"For .* commit ([0-9a-f]{8})")
 _PER_CENT = re.compile(r"\[\s*(\d+)\.\d+%\]")
 #: What a program says last, or asv of what it would not do.
 _TELLING = re.compile(r"^(\w+\.)*\w*(Error|Exception|Interrupt|error): .+|^(Failed|Unknown|Could|No) .+")
-#: What a benchmark of ours says that could not be measured.
-_SAID = "perfsuite: not measured: "
+#: What a benchmark of ours says of a workload that could not be; asv puts the name of the exception before it, or not.
+_SAID = re.compile(r"perfsuite: (\S+ was not measured: .+)")
 _TAIL_BYTES = 64 * 1024
 
 
@@ -75,24 +76,24 @@ class Asv:
     def publish(self, html_dir: Path) -> None:
         """Make the site; the one that is there is replaced as a whole, and stays if there is no new one.
 
+        asv writes it beside the old one.  Whatever ends us, there is a whole one (:mod:`perfsuite.history.swap`).
+
         Raises:
             HistoryError: there is no new one.
         """
         target = Path(os.path.realpath(html_dir))
-        made, old = (target.with_name(f".{target.name}.{word}") for word in ("new", "old"))
+        made = target.with_name(f".{target.name}.new")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            put_back(target)
+            # What is left of a publication that was killed asv removes itself.
             end = self._run(["publish", "--config", str(self.config), "--no-pull", "--html-dir", str(made)])
             if end.code or not (made / "index.html").is_file():
                 shutil.rmtree(made, ignore_errors=True)
                 raise HistoryError(f"the site was not made, asv publish: {end.said or 'no index.html'}; see {self.log}")
-            shutil.rmtree(old, ignore_errors=True)
-            if target.exists():
-                target.rename(old)
-            made.rename(target)
+            replace_folder(made, target)
         except OSError as error:
             raise HistoryError(f"{target}: the site cannot be written: {reason(error)}") from error
-        shutil.rmtree(old, ignore_errors=True)
 
     def why(self, commit: Commit) -> str | None:
         """What the log says of why nothing of the commit could be measured; None if nothing."""
@@ -103,7 +104,7 @@ class Asv:
         sections = re.split(r"(?=For .* commit [0-9a-f]{8})", text)
         own = [one for one in sections if (found := _COMMIT.match(one)) and found[1] == commit.hash[:8]]
         lines = [line for one in own[-1:] for raw in one.splitlines() if (line := _plain(raw))]
-        said = [line.removeprefix(_SAID) for line in lines if line.startswith(_SAID)]
+        said = [found[1] for line in lines if (found := _SAID.search(line))]
         telling = [line for line in lines if _TELLING.match(line)]
         return next(iter(said[:1] or telling[-1:]), None)
 

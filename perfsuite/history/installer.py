@@ -17,11 +17,13 @@ from perfsuite.gate.child import run_child
 from perfsuite.history import venvs
 from perfsuite.history.commits import OF_ANOTHER_REPOSITORY
 from perfsuite.history.complaints import failure_line, tells_of_full_disk, without_secrets
+from perfsuite.history.marked import end_marked
 from perfsuite.history.model import Stack
-from perfsuite.history.orphans import MARK, end_orphans
 from perfsuite.history.settings import HistorySettings
 from perfsuite.history.venvs import Venv
 
+#: The variable that all processes of an installation inherit; its value is the folder of the environment.
+_MARK = "PERFSUITE_INSTALLING"
 _IMPORT_SECONDS = 300.0
 #: Says which module it is at, so that one that ends the process is known as well.
 _IMPORTS = (
@@ -110,7 +112,8 @@ def _requirements(stack: Stack) -> tuple[str, ...]:
 
 
 def _make(stack: Stack, requirements: Sequence[str], settings: HistorySettings, venv: Venv) -> None:
-    end_orphans(venv.path)
+    # Of an installer that was killed: they would write into what is made anew.  We hold the lock, and have none yet.
+    end_marked(_MARK, str(venv.path))
     venv.remove()
     steps = _Steps(settings, venv)
     try:
@@ -229,7 +232,7 @@ def _variables(venv: Venv) -> Mapping[str, str]:
     kept = {key: value for key, value in os.environ.items() if key not in _NOT_FOR_CHILDREN}
     path = os.pathsep.join([str(venv.python.parent), kept.get("PATH", os.defpath)])
     quiet = {"PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "GIT_TERMINAL_PROMPT": "0", "NO_COLOR": "1"}
-    return {**kept, **quiet, MARK: str(venv.path), "VIRTUAL_ENV": str(venv.path), "PATH": path, "LC_ALL": "C.UTF-8"}
+    return {**kept, **quiet, _MARK: str(venv.path), "VIRTUAL_ENV": str(venv.path), "PATH": path, "LC_ALL": "C.UTF-8"}
 
 
 # --- looking at it ----------------------------------------------------------------------------------

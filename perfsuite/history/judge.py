@@ -78,7 +78,8 @@ def _places(series: Iterable[Series]) -> Mapping[str, Commit]:
 def _notes(left: Mapping[tuple[Commit, Commit], int]) -> tuple[str, ...]:
     return tuple(
         f"{before.label} → {at.label}: {counted(lines, 'line')} not compared, since no two processes of each took turns "
-        f"in one night, and fewer than {LONG} nights say nothing of the noise between nights"
+        f"in one night, and fewer than {LONG} nights say nothing of the noise between nights; "
+        f"perfsuite history nightly --again {before.label} --again {at.label} measures them in turns"
         for (before, at), lines in left.items()
     )
 
@@ -120,7 +121,7 @@ def _beside(parts: Sequence[Series], first: Change, processes: Processes, thresh
     for one in mine:
         change = processes.between(one, first.before, first.at, threshold, len(mine))
         if change is None and len(one.points) >= LONG:
-            change = level_change(one, first.at, threshold, len(mine))
+            change = level_change(one, first, threshold, len(mine))
         if change is not None and change.is_regression == first.is_regression:
             found.append(change)
     return sorted(found, key=lambda one: -one.size)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from perfsuite.changes import LEAST_AFTER, LEAST_BEFORE, Step, find_steps, measure_step
-from perfsuite.history.model import Change, Commit, Point, Series
+from perfsuite.changes import LEAST_AFTER, LEAST_BEFORE, WINDOW, Step, find_steps, measure_step
+from perfsuite.history.model import Change, Point, Series
 from perfsuite.stats import median
 
 #: Fewest points of a series that is judged as a whole.
@@ -28,23 +28,28 @@ def by_levels(many: Sequence[Series], threshold: float) -> list[Change]:
     return changes
 
 
-def level_change(series: Series, at: Commit, threshold: float, family: int) -> Change | None:
-    """How the level of a series changed at a commit that is known from another; None if not surely by ``threshold``.
+def level_change(series: Series, known: Change, threshold: float, family: int) -> Change | None:
+    """How the level of a series changed where another did; None if not surely by ``threshold``.
 
     Args:
+        known: of the other; where it was undone the line is cut off.
         family: how many series are asked: they share the probability of an error.
     """
-    points = series.points
+    at, end = known.at, known.recovered.position if known.recovered is not None else math.inf
+    points = [point for point in series.points if point.commit.position < end]
+    points = points[-WINDOW:]
     place = next((number for number, point in enumerate(points) if point.commit.position >= at.position), len(points))
     if place == 0 or place == len(points):
         return None
     confidence = 1 - (1 - CONFIDENCE) / family
     labels, errors = [point.machine for point in points], [own_error(point) for point in points]
+    if any(point.value <= 0 for point in points):
+        return None
     step = measure_step([point.value for point in points], place, labels, errors, confidence)
     limit = math.log1p(threshold)
-    if math.log(step.interval[0]) <= limit and math.log(step.interval[1]) >= -limit:
+    if step.interval[0] <= math.exp(limit) and step.interval[1] >= math.exp(-limit):
         return None
-    return _change(series, step, (step,), threshold, confidence)
+    return _change(Series(series.benchmark, tuple(points)), step, (step,), threshold, confidence)
 
 
 def own_error(point: Point) -> float:

@@ -43,10 +43,6 @@ _GROUPS = {
 }  # fmt: skip
 _TRACKED = {family: name for name, families in _GROUPS.items() for family in families}
 
-#: Workload → the tracked names that have a series of their own: what took about a per cent of the operators' time in
-#: smoke or standard, on stock torch 2.13 or under the extension 2.8, and what belongs to it (softmax, to attention).
-TRACKED = {family: name for name, families in _GROUPS.items() for family in families}
-
 #: Workload → the tracked names that have a series of their own: what took a per cent of the operators' time in one of
 #: smoke and standard, on stock torch 2.13 or under the extension 2.8.
 TRACKED = {

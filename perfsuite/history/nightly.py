@@ -46,6 +46,8 @@ class NightOptions:
     publish: bool = True
     #: Whether the neighbours of new commits are measured again with them while the history is short.
     beside: bool = True
+    #: What people call the commits that are measured again, whatever there is of them.
+    again: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Parts:
 
     #: The commits of the branch in their order, and what must be known of them: that there was no network.
     commits: Callable[[], tuple[Sequence[Commit], Sequence[str]]]
+    #: The commit of a name, or a UsageError.
+    named: Callable[[Sequence[Commit], str], Commit]
     stack_of: Callable[[Commit], Stack | Absent]
     #: asv, which writes into this log.
     runner: Callable[[Path], Runner]
@@ -179,7 +183,8 @@ class _Night:
 
     def _select(self, commits: Sequence[Commit]) -> tuple[list[Commit], list[Stack]]:
         """What is to be measured, the newest first, and what it takes."""
-        measured = self.rounds.measured()
+        again = {self.parts.named(commits, name).hash for name in self.options.again}
+        measured = self.rounds.measured() - again
         wanted: list[Commit] = []
         stacks: list[Stack] = []
         absent = 0
@@ -205,13 +210,15 @@ class _Night:
         took turns, until the history is so long that it shows how much its nights differ.
         """
         measured = self.rounds.measured()
-        known = [one for one in commits if one.hash in measured or one in wanted]
+        # One that could not be installed the last time most likely cannot be now: nothing is measured for its sake.
+        hopeful = [one for one in wanted if not (self.rounds.failures / f"{one.hash}.json").exists()]
+        known = [one for one in commits if one.hash in measured or one in hopeful]
         if len(known) >= LONG:
             return []
         neighbours = []
         for one, other in zip(known, known[1:], strict=False):
-            if (one in wanted) != (other in wanted):
-                neighbours.append(one if other in wanted else other)
+            if (one in hopeful) != (other in hopeful):
+                neighbours.append(one if other in hopeful else other)
         return [one for one in dict.fromkeys(neighbours) if isinstance(self.parts.stack_of(one), Stack)]
 
     def _check_disk(self, stacks: Sequence[Stack]) -> None:

@@ -1,8 +1,8 @@
 """asv as a child process: it ends with us, and what outlives us is found again.
 
 asv puts the processes of a benchmark into groups of their own, and these may start sessions of their own, so that
-neither a group nor a session holds all of them.  What they all have is a variable that asv was started with.  Nobody
-else has it: whatever carries it while we hold the lock, and was not started by us, was left by a night that was killed.
+neither a group nor a session holds all of them.  What they all have is a variable that asv was started with
+(:mod:`perfsuite.history.marked`): whatever has it while we hold the lock was left by a night that was killed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from perfsuite.gate.child import interrupts_held
+from perfsuite.history import marked
 
 #: The variable; its value is the folder of the night's state.
 MARK = "PERFSUITE_NIGHT"
 #: asv ends what it has started when it is interrupted; it gets so long for it.
 _GRACE_SECONDS = 15.0
-_LAST_SECONDS = 3.0
 #: How often is looked at what the child has written.
 _LOOK_SECONDS = 1.0
 
@@ -52,7 +52,7 @@ def run_marked(
     Raises:
         OSError: it cannot be started, or the log cannot be written.
     """
-    environment = {**os.environ, **(variables or {}), MARK: _marked(mark)}
+    environment = {**os.environ, **(variables or {}), MARK: _value(mark)}
     process = None
     with open(log, "ab") as output:
         try:
@@ -79,20 +79,7 @@ def run_marked(
 
 def end_marked(mark: Path) -> int:
     """End all processes that were started with this mark, and theirs; returns how many there were."""
-    ended: set[int] = set()
-    for number, seconds in ((signal.SIGTERM, _LAST_SECONDS), (signal.SIGKILL, _LAST_SECONDS)):
-        until = time.monotonic() + seconds
-        told: set[int] = set()
-        while pids := set(_processes(_marked(mark))):
-            for pid in pids - told:  # again and again: one that is ended may have started another meanwhile
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, number)
-            told |= pids
-            if time.monotonic() > until:
-                break
-            time.sleep(0.02)
-        ended |= told
-    return len(ended)
+    return marked.end_marked(MARK, _value(mark))
 
 
 def _wait(process: subprocess.Popen[bytes], watch: Callable[[], object]) -> None:
@@ -124,17 +111,5 @@ def _interrupt(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _marked(mark: Path) -> str:
+def _value(mark: Path) -> str:
     return os.path.realpath(mark)
-
-
-def _processes(mark: str) -> list[int]:
-    """Living processes of ours that carry the mark; this one is never among them."""
-    wanted = b"\0" + os.fsencode(f"{MARK}={mark}") + b"\0"
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
-            with contextlib.suppress(OSError):
-                if wanted in b"\0" + Path("/proc", name, "environ").read_bytes():
-                    found.append(int(name))
-    return found

@@ -9,13 +9,11 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from perfsuite.history.asv_files import HistoryError, asv, result_files
 from perfsuite.history.model import Benchmark, Commit, Point, Series
-
-if TYPE_CHECKING:
-    from perfsuite.history.settings import HistorySettings
+from perfsuite.history.settings import HistorySettings
 
 #: A benchmark with one combination of its parameters, by asv's name and the combination's place among all.
 _Key = tuple[str, int]
