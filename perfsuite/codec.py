@@ -66,8 +66,9 @@ def _decoder(kind: Any) -> _Decoder:
         return _freeze
     origin = typing.get_origin(kind)
     if origin in (Union, types.UnionType):
-        (inner,) = [arg for arg in typing.get_args(kind) if arg is not type(None)]
-        return _optional(_decoder(inner))
+        kinds = [arg for arg in typing.get_args(kind) if arg is not type(None)]
+        inner = _decoder(kinds[0]) if len(kinds) == 1 else _either(kinds)
+        return _optional(inner) if type(None) in typing.get_args(kind) else inner
     if origin is tuple:
         return _array(typing.get_args(kind)[0])
     if origin is Mapping:
@@ -153,6 +154,19 @@ def _scalar(kind: type) -> _Decoder:
         return data
 
     return scalar
+
+
+def _either(kinds: list[type]) -> _Decoder:
+    """Of scalars; where text may stand as well, the name of an infinite number is text."""
+    allowed = {*kinds, *([int] if float in kinds else [])}
+    expected = " or ".join(kind.__name__ for kind in kinds)
+
+    def either(data: Any) -> Any:
+        if type(data) not in allowed:
+            raise _wrong(expected, data)
+        return data
+
+    return either
 
 
 def _freeze(data: Any) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
 from perfsuite.history.model import Benchmark, Commit, Point, Series
+from perfsuite.history.recorded import Recorded, recorded
 from perfsuite.records import Environment, Operator, Phase, Profile, Run, Samples
 from tests.samples import an_environment
 
@@ -24,7 +25,9 @@ NIGHT = datetime(2026, 1, 10, 22, tzinfo=timezone.utc)
 
 def commit(position: int) -> Commit:
     """One commit in ten of the branch is measured."""
-    return Commit(f"{position:040x}", 10 * position, f"2026-01-{position % 28 + 1:02}T00:00:00+00:00", (f"v{position}",))
+    return Commit(
+        f"{position:040x}", 10 * position, f"2026-01-{position % 28 + 1:02}T00:00:00+00:00", (f"v{position}",)
+    )
 
 
 def line(benchmark: Benchmark, values: Sequence[float], machines: Sequence[str] | None = None) -> Series:
@@ -43,7 +46,15 @@ def a_process(
     if convolution_ms:
         operators = (
             Operator(
-                "aten::convolution_backward", "backward", None, (), 1, 1.0, (round(convolution_ms * 1e6),), 0.0, counts=(1,)
+                "aten::convolution_backward",
+                "backward",
+                None,
+                (),
+                1,
+                1.0,
+                (round(convolution_ms * 1e6),),
+                0.0,
+                counts=(1,),
             ),
         )
     phases = (Phase("backward", (round(backward_ms * 1e6),)),) if backward_ms else ()
@@ -54,12 +65,12 @@ def a_process(
 class FakeShelf:
     """Runs in the order in which they were recorded, ten minutes apart unless said otherwise."""
 
-    recorded: dict[str, list[Run]] = field(default_factory=dict)
+    by_commit: dict[str, list[Run]] = field(default_factory=dict)
     now: datetime = NIGHT
 
     def record(self, at: int, profile: Profile, **environment: object) -> None:
         self.now += timedelta(minutes=10)
-        runs = self.recorded.setdefault(commit(at).hash, [])
+        runs = self.by_commit.setdefault(commit(at).hash, [])
         made = an_environment(**{"git_commit": commit(at).hash, **environment})
         runs.insert(0, Run(f"run-{len(runs)}", self.now.isoformat(), "complete", made, (profile,)))
 
@@ -70,8 +81,11 @@ class FakeShelf:
         runs = self.runs(of)
         return runs[0].environment if runs else None
 
+    def recorded(self, of: Commit) -> Sequence[Recorded]:
+        return [recorded(run) for run in self.runs(of)]
+
     def runs(self, of: Commit) -> Sequence[Run]:
-        return self.recorded.get(of.hash, [])
+        return self.by_commit.get(of.hash, [])
 
 
 def in_turns(levels: Mapping[int, float], rounds: int = 3, noise: Sequence[float] = (0.0, 0.004, -0.004)) -> FakeShelf:

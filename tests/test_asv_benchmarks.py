@@ -32,6 +32,8 @@ ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks" / "history"
 #: Of perfsuite's own dependencies those that recording must do without.
 _FACES = ("pytest", "_pytest", "pluggy", "pytest_benchmark", "click", "rich", "matplotlib", "scipy", "hypothesis")
+#: What asv needs where it is itself, and its runner takes where it finds it: that loads numpy.
+_ASVS = ("pympler",)
 
 
 def an_environment(
@@ -71,9 +73,9 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment with torch, without torchvision and without what perfsuite's faces need."""
+    """The Python of an environment with torch, without torchvision, what perfsuite's faces need and what asv needs."""
     site = Path(sysconfig.get_path("purelib"))
-    return an_environment(tmp_path_factory.mktemp("stack") / "env", [], site, (*_FACES, "torchvision"))
+    return an_environment(tmp_path_factory.mktemp("stack") / "env", [], site, (*_FACES, *_ASVS, "torchvision"))
 
 
 @pytest.fixture

@@ -114,7 +114,9 @@ class Scene:
             judge=lambda series: (self.findings, ()),
             summarise=lambda night: f"{len(night.measured)} measured\n",
         )
-        return nightly(setup, NightOptions("mill", **{"free_gib": 0.0, "beside": False, **options}), self.state(), parts)
+        return nightly(
+            setup, NightOptions("mill", **{"free_gib": 0.0, "beside": False, **options}), self.state(), parts
+        )
 
     def samples(self) -> dict[str, int]:
         """Of each commit with results, how many samples its step has."""
@@ -192,6 +194,16 @@ def test_commits_are_measured_again_when_asked_for(scene: Scene) -> None:
     assert scene.asv.calls == [["v2.2.0", "v2.1.0"]]
     assert [one.label for one in night.measured] == ["v2.2.0", "v2.1.0"]
     assert scene.samples() == {"v2.0.0": 1, "v2.1.0": 2, "v2.2.0": 2, "v2.3.0": 1}
+
+
+def test_what_is_asked_for_again_is_measured_besides_the_newest(scene: Scene) -> None:
+    scene.absent = {"v2.3.0"}
+    scene.night(rounds=1)
+    scene.absent = {"v2.1.0"}
+    scene.asv.calls.clear()
+    night = scene.night(rounds=1, newest=1, again=("v2.0.0", "v2.1.0"))
+    assert scene.asv.calls == [["v2.3.0", "v2.0.0"]]
+    assert night.notes == ("v2.1.0 could not be measured again: no wheel",)
 
 
 def test_nothing_is_measured_for_the_sake_of_a_commit_that_failed_before(scene: Scene) -> None:

@@ -240,7 +240,7 @@ def test_hostile_names_are_shown_as_text(index):
     found = pages.Page(render_gallery([record], text))
     assert {one.tag for one in found.elements} <= pages.HTML | pages.SVG | {"circle"}
     assert not any(name.startswith("on") for one in found.elements for name in one.attributes)
-    finding = Finding(*commits, (change,), (text,))
+    finding = Finding(*commits, (change,), (Fact(text, text, text),))
     night = Night(
         "2026-01-01T00:00:00", None, (commits[1],), (Skipped(commits[0], text),), (finding,), (finding.key,), (text,)
     )
@@ -285,7 +285,7 @@ def a_night(*findings: Finding, new=(), **more) -> Night:
     return Night("2026-01-02T01:00:00", findings=findings, new=tuple(one.key for one in new), **values)
 
 
-REGRESSED = Finding(COMMITS[7], COMMITS[8], (a_change(8, 1.1),), ("torch 2.7.0 → 2.8.0",))
+REGRESSED = Finding(COMMITS[7], COMMITS[8], (a_change(8, 1.1),), (Fact("torch", "2.7.0", "2.8.0"),))
 UNDONE = Finding(COMMITS[4], COMMITS[5], (a_change(5, 1.3, recovered=10),))
 IMPROVED = Finding(COMMITS[11], COMMITS[12], (a_change(12, 0.8),))
 

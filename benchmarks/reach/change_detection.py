@@ -1,10 +1,10 @@
 """Steps found and false alarms in series of nights, by perfsuite, asv and Otava: a table for the docs.
 
-Made-up series of 60 nights, a thousand of each noise, on the logarithm around 0: ``gauss`` 2 %; ``heavy``, Student's t with 3
-degrees of freedom scaled to a standard deviation of 5 %; ``machines``, 2 % on one of two machines at random each night,
-which differ by 7 %; ``correlated``, AR(1) with ρ = 0.7 and a stationary deviation of 2 %; ``season``, a sine of 3 % and a
-period of 30 nights, whose phase is random, plus 2 %.  Of each series there is one without a step and one that is 10 %
-slower from a night on, drawn from the 15th to the 50th (counted from 0).
+Made-up series of 60 nights, a thousand of each noise, on the logarithm around 0: ``gauss`` 2 %; ``heavy``, Student's t
+with 3 degrees of freedom scaled to a standard deviation of 5 %; ``machines``, 2 % on one of two machines at random each
+night, which differ by 7 %; ``correlated``, AR(1) with ρ = 0.7 and a stationary deviation of 2 %; ``season``, a sine of
+3 % and a period of 30 nights, whose phase is random, plus 2 %.  Of each series there is one without a step and one that
+is 10 % slower from a night on, drawn from the 15th to the 50th (counted from 0).
 
 Each method gets a night after the other, as it would.  A *false alarm* is any slowdown reported in a series without a
 step.  A step is *found* if the first slowdown that is reported comes not before it and at most five nights after it
@@ -13,8 +13,8 @@ arrived, and is placed within two nights of it; one that is reported earlier is 
 - perfsuite: :func:`perfsuite.changes.find_steps`, which knows which machine a night was on.
 - asv: its step detection and its regressions, as ``asv publish`` runs them, threshold 5 %; the machines are two series
   there, each with its own nights.
-- Otava: E-divisive with its defaults, in an environment of its own (``build/otava``), of the machines each by itself as well;
-  only increases count.
+- Otava: E-divisive with its defaults, in an environment of its own (``build/otava``), of the machines each by itself
+  as well; only increases count.
 
 ``python -m benchmarks.reach.change_detection [--series N] [--methods M…] [--noises N…] [--write]``
 """
@@ -246,12 +246,18 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--write", action="store_true", help=f"write the table to {PAGE.name} in docs/images")
     arguments = parser.parse_args()
-    jobs = [(method, noise, arguments.series, arguments.seed) for method in arguments.methods for noise in arguments.noises]
+    jobs = [
+        (method, noise, arguments.series, arguments.seed) for method in arguments.methods for noise in arguments.noises
+    ]
     cells: dict[tuple[str, str], Cell] = {}
     with Pool(arguments.processes) as pool:
         for method, noise, one, seconds in pool.imap_unordered(_cell, jobs):
             cells[method, noise] = one
-            print(f"{method}, {noise}: {one.text}, early {one.early}, covered {one.covered}, {seconds:.0f} s", file=sys.stderr, flush=True)
+            print(
+                f"{method}, {noise}: {one.text}, early {one.early}, covered {one.covered}, {seconds:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
     lines = [f"| | {' | '.join(arguments.methods)} |", f"|---|{'---|' * len(arguments.methods)}"]
     for noise in arguments.noises:
         lines.append(f"| {noise} | {' | '.join(cells[method, noise].text for method in arguments.methods)} |")

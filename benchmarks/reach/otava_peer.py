@@ -1,8 +1,8 @@
 """Otava's change points, in an interpreter of its own: it pins another numpy than torch is tested with.
 
-A program, and no module: ``python otava_peer.py`` reads ``[[[values…], [machines…]], …]`` as JSON and writes ``[[night, place] | null, …]``,
-the night after which Otava first reports an increase, and where that is placed.  Each night the series of that
-night's machine is analysed, with Otava's defaults.
+A program, and no module: ``python otava_peer.py`` reads ``[[[values…], [machines…]], …]`` as JSON and writes
+``[[night, place] | null, …]``, the night after which Otava first reports an increase, and where that is placed.  Each
+night the series of that night's machine is analysed, with Otava's defaults.
 """
 
 from __future__ import annotations

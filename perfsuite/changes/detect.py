@@ -5,8 +5,8 @@ that explains it best (:mod:`perfsuite.changes.noise`): a generalized likelihood
 M. Basseville and I. V. Nikiforov, Detection of Abrupt Changes (1993), chapters 2 and 7.  A drift, a season, nights that
 are alike or fall far out are so no steps, as long as they do what they did before.
 
-What counts as sure was found by simulation, see ``benchmarks/reach/change_detection.py``: at :data:`EVIDENCE` at most one
-series in a hundred of sixty nights without any step has one reported, whichever of the noises there it has.
+What counts as sure was found by simulation, see ``benchmarks/reach/change_detection.py``: at :data:`EVIDENCE` at most
+one series in a hundred of sixty nights without any step has one reported, whichever of the noises there it has.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 #: Logarithm of the likelihood ratio that a step must have.
-EVIDENCE = 7.5
+EVIDENCE = 7.0
+#: The same of a step to less.  It may be found late, as nobody waits for it; and where it was none, the way back would
+#: look like one to more.
+EVIDENCE_OF_BETTER = 9.0
 #: How many nights there must be on the new level, and how many of them are looked back on.
 LEAST_AFTER, MOST_AFTER = 4, 6
 #: So many more places on either side are asked where the step is.
@@ -39,6 +42,8 @@ WINDOW = 90
 _SUSPICIOUS = 0.5
 #: Of the interval of a step's size.
 CONFIDENCE = 0.95
+#: Noises whose log-likelihood is so near to the best one's may be the true one: the interval is that of all of them.
+PLAUSIBLE = 2.0
 #: A logarithm with so large an error may be anything.
 _UNKNOWN = 100.0
 
@@ -137,7 +142,7 @@ def _recent(one: _Series, count: int) -> tuple[Step, ...]:
 
 
 def _is_suspicious(one: _Series, count: int, limit: float) -> bool:
-    """Whether the last nights are anything but the ones before: most nights of most series are not looked at further."""
+    """Whether the last nights are anything but those before them: most nights of most series need no further look."""
     if one.machines.shape[1] > 1 or _recent(one, count):
         return True
     seen = one.logs[:count]
@@ -160,7 +165,7 @@ def _look(series: Sequence[_Series], rows: Sequence[int], count: int, limit: flo
     # nights old, and would be placed too early.
     sure = np.full(len(series), -np.inf)
     best = np.full(len(series), -np.inf)
-    effect, error, place = np.zeros(len(series)), np.zeros(len(series)), np.zeros(len(series), dtype=int)
+    place = np.zeros(len(series), dtype=int)
     for model in MODELS:
         white, volume = whitening(model, WINDOW)
         size = count - start
@@ -173,21 +178,33 @@ def _look(series: Sequence[_Series], rows: Sequence[int], count: int, limit: flo
                 continue
             step = root[:, size - after :].sum(axis=1)
             columns = np.concatenate([known, np.broadcast_to(step[None, :, None], (*innovations.shape, 1))], axis=2)
-            likelihood, coefficients, spread = fit(innovations, columns, model.freedom, errors)
-            likelihood -= lost
+            likelihood = fit(innovations, columns, model.freedom, errors)[0] - lost
             if LEAST_AFTER <= after <= MOST_AFTER:
                 sure = np.maximum(sure, likelihood)
             better = likelihood > best
             best[better] = likelihood[better]
-            effect[better], error[better] = coefficients[better, -1], spread[better, -1]
             place[better] = count - after
     found = []
-    for row, one, proof, size, spread, at in zip(rows, series, sure - null, effect, error, place, strict=True):
-        apart = all(abs(step.at - at) >= LEAST_AFTER for step in one.steps)
-        if proof > EVIDENCE and abs(size) >= limit and apart:
-            interval = _interval(float(size), float(spread), CONFIDENCE, count - start - base.shape[2] - 1)
-            found.append((row, Step(int(at), count - 1, math.exp(size), interval, float(proof))))
+    for row, one, proof, at in zip(rows, series, sure - null, place, strict=True):
+        if proof > EVIDENCE and all(abs(step.at - at) >= LEAST_AFTER for step in one.steps):
+            step = _sized(one, Step(int(at), count - 1, 1.0, (1.0, 1.0), float(proof)))
+            faster = step.interval[1] < math.exp(-limit) and proof > EVIDENCE_OF_BETTER
+            if step.interval[0] > math.exp(limit) or faster:
+                found.append((row, step))
     return found
+
+
+def _sized(one: _Series, step: Step) -> Step:
+    """The step as it is seen when it is found."""
+    seen = slice(0, step.found + 1)
+    then = replace(
+        one,
+        logs=one.logs[seen],
+        machines=one.machines[seen],
+        errors=one.errors[seen],
+        steps=(*(other for other in one.steps if other.at <= step.found), step),
+    )
+    return next(other for other in _measured(then) if other.at == step.at)
 
 
 def _columns(one: _Series, start: int, count: int) -> Array:
@@ -204,20 +221,26 @@ def measure_step(
     labels: Sequence[str] | None = None,
     errors: Sequence[float] | None = None,
     confidence: float = 0.95,
+    others: Sequence[int] = (),
 ) -> Step:
     """How large a step is whose place is known from elsewhere; arguments as those of :func:`find_steps`.
 
+    Args:
+        others: places of further steps, which are measured along with it.
+
     Raises:
-        ValueError: as :func:`find_steps`, or there is no value before the place, or none after it.
+        ValueError: as :func:`find_steps`, or there is no value before a place, or none after it.
     """
-    if not 0 < at < len(values):
-        raise ValueError(f"a step at {at} of {len(values)} values")
-    one = replace(_read(values, labels, errors), steps=(Step(at, len(values) - 1, 1.0, (1.0, 1.0), 0.0),))
-    return _measured(one, confidence)[0]
+    places = sorted({at, *others})
+    for place in places:
+        if not 0 < place < len(values):
+            raise ValueError(f"a step at {place} of {len(values)} values")
+    known = tuple(Step(place, len(values) - 1, 1.0, (1.0, 1.0), 0.0) for place in places)
+    return _measured(replace(_read(values, labels, errors), steps=known), confidence)[places.index(at)]
 
 
 def _measured(one: _Series, confidence: float = CONFIDENCE) -> tuple[Step, ...]:
-    """The steps with their sizes by all nights that there are now, not only by those when they were found."""
+    """The steps with their sizes by all the nights of the series."""
     import numpy as np
 
     steps = sorted(one.steps, key=lambda step: step.at)
@@ -234,16 +257,18 @@ def _measured(one: _Series, confidence: float = CONFIDENCE) -> tuple[Step, ...]:
         known = np.einsum("mn,snp->smp", root, columns)
         likelihood, found, spread = fit((one.logs @ root.T)[None], known, model.freedom, one.errors[None])
         fits.append((float(likelihood[0]) - float(volume[count - 1]) - model.handicap, found[0], spread[0]))
-    _, found, spread = max(fits, key=lambda item: item[0])
+    best, likeliest, _ = max(fits, key=lambda item: item[0])
     first, freedom = one.machines.shape[1], count - columns.shape[2]
-    return tuple(
-        replace(
-            step,
-            ratio=math.exp(found[number]),
-            interval=_interval(float(found[number]), float(spread[number]), confidence, freedom),
-        )
-        for number, step in enumerate(steps, first)
-    )
+    measured = []
+    for number, step in enumerate(steps, first):
+        intervals = [
+            _interval(float(found[number]), float(spread[number]), confidence, freedom)
+            for likelihood, found, spread in fits
+            if likelihood > best - PLAUSIBLE
+        ]
+        whole = min(low for low, _ in intervals), max(high for _, high in intervals)
+        measured.append(replace(step, ratio=math.exp(likeliest[number]), interval=whole))
+    return tuple(measured)
 
 
 def _interval(size: float, spread: float, confidence: float, freedom: int) -> tuple[float, float]:

@@ -17,31 +17,31 @@ _ITERATIONS = 6
 _MAD = 1.4826
 
 
-def fit(
-    innovations: Array, columns: Array, freedom: float, errors: Array | None = None
-) -> tuple[Array, Array, Array]:
+def fit(innovations: Array, columns: Array, freedom: float, errors: Array | None = None) -> tuple[Array, Array, Array]:
     """Most likely coefficients of the columns where what is left has Student's t, of many series at once.
 
     Iteratively reweighted least squares (K. L. Lange, R. J. A. Little and J. M. G. Taylor, J. Amer. Statist. Assoc. 84,
-    1989): a night weighs (ν + 1)/(ν + r²/s²), and s² is Σ weight·r² ÷ nights.  The scale s has a weak prior, an inverse gamma worth
-    :data:`PRIOR_NIGHTS` nights, so that a few nights that happen to be equal do not make it nothing.
+    1989): a night weighs (ν + 1)/(ν + r²/s²), and s² is Σ weight·r² ÷ nights.  The scale s has a weak prior, an inverse
+    gamma worth :data:`PRIOR_NIGHTS` nights, so that a few nights that happen to be equal do not make it nothing.
 
     Args:
         innovations: series × nights.
         columns: series × nights × coefficients, whitened like the innovations.
         freedom: ν.
-        errors: standard errors that the nights' values have by themselves, series × nights, in the unit of the values; a
-            night's scale is then √(s² + error²).  Of nights that are alike this is roughly so.
+        errors: standard errors that the nights' values have by themselves, series × nights, in the unit of the values;
+            a night's scale is then √(s² + error²).  Of nights that are alike this is roughly so.
 
     Returns:
-        The log-likelihood of each series with the prior of its scale; the coefficients, series × coefficients; and their
-        standard errors.
+        The log-likelihood of each series with the prior of its scale; the coefficients, series × coefficients; and
+        their standard errors.
     """
     import numpy as np
 
     nights, wanted = columns.shape[1:]
     ridge = 1e-12 * np.eye(wanted)
-    coefficients = _solve(columns, np.ones_like(innovations), innovations, ridge)
+    # Where to begin: a night with a large error of its own must not lead astray, six iterations may not find back.
+    trust = _trust(np.full(len(innovations), PRIOR_SPREAD**2), errors, innovations)
+    coefficients = _solve(columns, trust, innovations, ridge)
     rest = innovations - np.einsum("snp,sp->sn", columns, coefficients)
     squared = (_MAD * np.median(abs(rest), axis=1)) ** 2 + 1e-10
     trust = _trust(squared, errors, rest)

@@ -1,7 +1,7 @@
 """How the nights of a series may differ though nothing has changed.
 
-A night is no measurement of its own: the machine drifts, warms up with the season, is slow for days.  Each model here is a
-guess how: which nights are alike (a covariance), and whether single nights fall far out (Student's t instead of a
+A night is no measurement of its own: the machine drifts, warms up with the season, is slow for days.  Each model here
+is a guess how: which nights are alike (a covariance), and whether single nights fall far out (Student's t instead of a
 normal distribution).  What a series does is learnt from it, by trying all of them.
 """
 
@@ -37,9 +37,9 @@ class Noise:
     handicap: float = 0.0
 
 
-#: Heavy tails together with correlation would explain any step as an accident that lasts.  That nights have nothing to do
-#: with each other and none falls far out is seldom so: short stretches of correlated nights look like it, and then like
-#: a step.
+#: Heavy tails together with correlation would explain any step as an accident that lasts.  That nights have nothing to
+#: do with each other and none falls far out is seldom so: short stretches of correlated nights look like it, and then
+#: like a step.
 MODELS = (
     Noise("independent", 0.0, HEAVY),
     Noise("independent", 0.0, NORMAL, handicap=1.0),
@@ -53,9 +53,9 @@ MODELS = (
 def whitening(noise: Noise, count: int) -> tuple[Array, Array]:
     """What makes innovations of ``count`` nights, and the logarithm of the determinant of their covariance, halved.
 
-    The first is W = L⁻¹ (count × count, lower triangular), where L·Lᵀ is the covariance: W·x are innovations, the part of
-    each night that the nights before it do not foretell, in units of its own standard deviation.  Being triangular, its
-    leading rows are those of fewer nights.  The second has, at n − 1, Σ log L_ii over the first n.
+    The first is W = L⁻¹ (count × count, lower triangular), where L·Lᵀ is the covariance: W·x are innovations, the part
+    of each night that the nights before it do not foretell, in units of its own standard deviation.  Being triangular,
+    its leading rows are those of fewer nights.  The second has, at n − 1, Σ log L_ii over the first n.
     """
     import numpy as np
 

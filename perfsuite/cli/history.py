@@ -89,8 +89,8 @@ def nightly(
     """Measure the commits of the branch that have a wheel and no results of this machine, and judge the history.
 
     While the history is short, the commits next to new ones are measured again in turns with them: from night to night
-    a machine may differ by more than a commit does.  A night that is stopped, or killed, is gone on with by the next call.  Without a network it goes on with what is
-    here.
+    a machine may differ by more than a commit does.  A night that is stopped, or killed, is gone on with by the next
+    call.  Without a network it goes on with what is here.
 
     Exits with 0 if nothing new regressed, 1 on a new regression, 2 for bad input or if another night is running, 4 if
     a commit could not be measured, 130 after Ctrl-C; of several the first of 2, 1, 4, 0.

@@ -6,21 +6,23 @@ fro between the same counts does so by itself.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 
 from perfsuite.history.model import Change, Point, Series
 
 #: So many points are looked back on to see whether a line goes to and fro, and so often it may.
 _RECENT, _TURNS = 4, 2
+#: Counts by step are fractions, and sums of them differ by how they were added.
+_DIGITS = 9
 
 
 def by_counts(many: Sequence[Series], threshold: float) -> list[Change]:
     """The changes of counts by more than ``threshold``, a share; from none or to none each is one.
 
-    A ratio to none is infinite.  Machines are compared with themselves.
+    A ratio from none is infinite.  Machines are compared with themselves.
     """
     changes: list[Change] = []
     for one in many:
@@ -35,21 +37,27 @@ def by_counts(many: Sequence[Series], threshold: float) -> list[Change]:
 
 
 def _is_sure(point: Point) -> bool:
-    return all(sample == point.value for sample in point.samples)
+    return len({_exact(sample) for sample in point.samples}) <= 1
+
+
+def _exact(count: float) -> float:
+    return float(f"{count:.{_DIGITS}g}")
 
 
 def _of_machine(series: Series, points: Sequence[Point], threshold: float) -> list[Change]:
-    values = [point.value for point in points]
+    values = [_exact(point.value) for point in points]
     changes = []
     for at in range(1, len(points)):
-        if _differ(values[at - 1], values[at], threshold) and not _is_restless(values[: at + 1]):
-            ratio = _ratio(values[at - 1], values[at])
-            sides = at, len(points) - at
-            change = Change(
-                series.benchmark, points[at - 1].commit, points[at].commit, ratio, (ratio, ratio), 1.0, sides
-            )
-            back = next((later for later in points[at + 1 :] if _undone(values[at - 1], values[at], later.value)), None)
-            changes.append(replace(change, recovered=back.commit if back is not None else None))
+        before, now = values[at - 1 : at + 1]
+        if not _differ(before, now, threshold) or _is_restless(values[: at + 1]):
+            continue
+        ratio = now / before if before else math.inf
+        later = zip(points[at + 1 :], values[at + 1 :], strict=True)
+        back = next((point.commit for point, count in later if _is_undone(before, now, count, threshold)), None)
+        sides = at, len(points) - at
+        changes.append(
+            Change(series.benchmark, points[at - 1].commit, points[at].commit, ratio, (ratio, ratio), 1.0, sides, back)
+        )
     return changes
 
 
@@ -59,17 +67,13 @@ def _differ(before: float, after: float, threshold: float) -> bool:
     return abs(math.log(after / before)) > math.log1p(threshold)
 
 
-def _ratio(before: float, after: float) -> float:
-    return after / before if before else math.inf
-
-
-def _undone(before: float, after: float, later: float) -> bool:
-    """Whether a later count is as good again as the one before a regression, or as bad as before an improvement."""
-    return later <= before if after > before else later >= before
+def _is_undone(before: float, after: float, later: float, threshold: float) -> bool:
+    """Whether a later count is about as good as the one before a regression, or as bad as before an improvement."""
+    return (later <= before if after > before else later >= before) or not _differ(before, later, threshold)
 
 
 def _is_restless(values: Sequence[float]) -> bool:
     """Whether the last count was there lately already, and the line has turned since, and before."""
     recent = values[-_RECENT:]
-    turns = sum(one != other for one, other in zip(recent[:-1], recent[1:-1], strict=False))
+    turns = sum(one != other for one, other in itertools.pairwise(recent[:-1]))
     return recent[-1] in recent[:-1] and turns >= _TURNS

@@ -8,12 +8,14 @@ noise: there two neighbours are compared by processes that took turns (:mod:`per
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from perfsuite.changes import LEAST_BEFORE
 from perfsuite.history.counts import by_counts
-from perfsuite.history.levels import LONG, by_levels, level_change
+from perfsuite.history.levels import LONG, by_levels, level_change, with_recoveries
 from perfsuite.history.marks import environment_between
-from perfsuite.history.model import Change, Commit, Finding, Series
+from perfsuite.history.model import Benchmark, Change, Commit, Finding, Series
 from perfsuite.history.processes import Processes, Runs
 from perfsuite.history.values import COUNTS, place_of
 from perfsuite.units import counted
@@ -42,19 +44,21 @@ def judge(
     timed = [one for one in known if _measure(one) in LEADING and one not in counts]
     long = [one for one in timed if len(one.points) >= LONG]
     short = [one for one in timed if 1 < len(one.points) < LONG]
-    places = _places(known)
+    # Of a long line the first nights are too few to learn its noise from: what was found when there were no more stays.
+    early = [Series(one.benchmark, one.points[:LEAST_BEFORE]) for one in long]
+    order = {hash_: number for number, hash_ in enumerate(_places(known))}
     processes = Processes(shelf)
-    neighbours, left = processes.neighbours(short, threshold)
-    leading = [*by_counts(counts, threshold), *by_levels(long, threshold), *neighbours]
+    neighbours, left = processes.neighbours([*short, *early], threshold)
+    levels = _joined(neighbours, by_levels(long, threshold), order, threshold)
+    leading = [*by_counts(counts, threshold), *levels]
     parts = [one for one in known if _measure(one) in _PARTS]
-    order = {hash_: number for number, hash_ in enumerate(places)}
     findings = []
     for group in _groups(leading, order):
         first = group[0]
-        beside = _beside(parts, first, processes, threshold)
+        beside = _beside(parts, group, leading, processes, threshold)
         around = environment_between(shelf.environment(first.before), shelf.environment(first.at))
         findings.append(Finding(first.before, first.at, (*group, *beside), around))
-    return tuple(sorted(findings, key=lambda one: -one.at.position)), _notes(left)
+    return tuple(sorted(findings, key=lambda one: -one.at.position)), _notes(left, {one.benchmark for one in short})
 
 
 def _finite(series: Series) -> Series:
@@ -64,9 +68,14 @@ def _finite(series: Series) -> Series:
     return Series(series.benchmark, kept)
 
 
-def _measure(series: Series) -> str | None:
-    place = place_of(series.benchmark.name, series.benchmark.parameters)
+def _measure(one: Series | Change) -> str | None:
+    place = place_of(one.benchmark.name, one.benchmark.parameters)
     return place[1] if place else None
+
+
+def _workload(one: Series | Change) -> str | None:
+    place = place_of(one.benchmark.name, one.benchmark.parameters)
+    return place[0] if place else None
 
 
 def _places(series: Iterable[Series]) -> Mapping[str, Commit]:
@@ -75,13 +84,30 @@ def _places(series: Iterable[Series]) -> Mapping[str, Commit]:
     return dict(sorted(found.items(), key=lambda item: item[1].position))
 
 
-def _notes(left: Mapping[tuple[Commit, Commit], int]) -> tuple[str, ...]:
+def _notes(left: Mapping[tuple[Commit, Commit], Sequence[Benchmark]], short: Collection[Benchmark]) -> tuple[str, ...]:
+    counts = {pair: sum(one in short for one in several) for pair, several in left.items()}
     return tuple(
-        f"{before.label} → {at.label}: {counted(lines, 'line')} not compared, since no two processes of each took turns "
-        f"in one night, and fewer than {LONG} nights say nothing of the noise between nights; "
+        f"{before.label} → {at.label}: {counted(lines, 'line')} not compared, since no two processes of each took "
+        f"turns in one night, and fewer than {LONG} nights say nothing of the noise between nights; "
         f"perfsuite history nightly --again {before.label} --again {at.label} measures them in turns"
-        for (before, at), lines in left.items()
+        for (before, at), lines in counts.items()
+        if lines
     )
+
+
+def _joined(
+    early: Iterable[Change], late: Iterable[Change], order: Mapping[str, int], threshold: float
+) -> list[Change]:
+    """Changes of lines of which the first nights were judged by processes, and the others by their noise.
+
+    What is found by both, where the one ends and the other begins, is one.
+    """
+    lines: dict[Benchmark, list[Change]] = defaultdict(list)
+    for change in early:
+        lines[change.benchmark].append(change)
+    for change in [one for one in late if not any(_are_near(one, other, order) for other in lines[one.benchmark])]:
+        lines[change.benchmark].append(change)
+    return [change for line in lines.values() for change in with_recoveries(line, threshold)]
 
 
 # --- what belongs together ----------------------------------------------------------------------------
@@ -94,39 +120,45 @@ def _groups(changes: Sequence[Change], order: Mapping[str, int]) -> list[list[Ch
     """
     groups: list[list[Change]] = []
     for change in sorted(changes, key=lambda one: one.at.position):
-        near = next((group for group in groups if _belong(group[0], change, order)), None)
+        near = next((group for group in groups if _belongs(change, group, order)), None)
         if near is None:
             groups.append([change])
         else:
             near.append(change)
-    return [sorted(group, key=lambda one: (not _is_step(one), -one.size)) for group in groups]
+    return [sorted(group, key=lambda one: (_measure(one) != "step", -one.size)) for group in groups]
 
 
-def _belong(one: Change, other: Change, order: Mapping[str, int]) -> bool:
-    reach = NEAR if min(sum(one.points), sum(other.points)) >= LONG else 0
+def _belongs(change: Change, group: Sequence[Change], order: Mapping[str, int]) -> bool:
+    """Whether it has the cause of those; what changes twice has two."""
+    reach = NEAR if min(sum(group[0].points), sum(change.points)) >= LONG else 0
+    return _are_near(change, group[0], order, reach) and all(one.benchmark != change.benchmark for one in group)
+
+
+def _are_near(one: Change, other: Change, order: Mapping[str, int], reach: int = NEAR) -> bool:
     apart = abs(order[one.at.hash] - order[other.at.hash])
     return apart <= reach and one.is_regression == other.is_regression
 
 
-def _is_step(change: Change) -> bool:
-    place = place_of(change.benchmark.name, change.benchmark.parameters)
-    return place is not None and place[1] == "step"
+def _beside(
+    parts: Sequence[Series], group: Sequence[Change], leading: Sequence[Change], processes: Processes, threshold: float
+) -> list[Change]:
+    """Phases and operators that changed the same way as their workload did, between the same commits."""
+    found: dict[str | None, list[Change]] = {}
+    for change in group:
+        workload = _workload(change)
+        if workload is None or workload in found:
+            continue
+        mine = [one for one in parts if _workload(one) == workload]
+        others = [one.at for one in leading if one.benchmark == change.benchmark and one.at != change.at]
+        asked = (_part(one, change, others, processes, threshold, len(mine)) for one in mine)
+        found[workload] = [one for one in asked if one is not None and one.is_regression == change.is_regression]
+    return sorted((one for several in found.values() for one in several), key=lambda one: -one.size)
 
 
-def _beside(parts: Sequence[Series], first: Change, processes: Processes, threshold: float) -> list[Change]:
-    """Phases and operators of the same workload that changed the same way between the same commits."""
-    place = place_of(first.benchmark.name, first.benchmark.parameters)
-    mine = [one for one in parts if place is not None and _workload(one) == place[0]]
-    found = []
-    for one in mine:
-        change = processes.between(one, first.before, first.at, threshold, len(mine))
-        if change is None and len(one.points) >= LONG:
-            change = level_change(one, first, threshold, len(mine))
-        if change is not None and change.is_regression == first.is_regression:
-            found.append(change)
-    return sorted(found, key=lambda one: -one.size)
-
-
-def _workload(series: Series) -> str | None:
-    place = place_of(series.benchmark.name, series.benchmark.parameters)
-    return place[0] if place else None
+def _part(
+    series: Series, known: Change, others: Sequence[Commit], processes: Processes, threshold: float, family: int
+) -> Change | None:
+    change = processes.between(series, known.before, known.at, threshold, family)
+    if change is None and len(series.points) >= LONG:
+        return level_change(series, known, others, threshold, family)
+    return change

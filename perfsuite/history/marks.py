@@ -67,7 +67,9 @@ def _every(before: Environment, now: Environment) -> tuple[Change, ...]:
 
 
 def _changes(before: Environment, now: Environment) -> tuple[Change, ...]:
-    machine = [one for one in _every(before, now) if (one.key in _FACTS or one.key.startswith("omp.")) and not _is_small(one)]
+    machine = [
+        one for one in _every(before, now) if (one.key in _FACTS or one.key.startswith("omp.")) and not _is_small(one)
+    ]
     if any(one.key == "cpu_model" for one in machine):
         machine = [one for one in machine if one.key not in _OF_THE_CPU]
     return tuple(machine)

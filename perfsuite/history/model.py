@@ -62,7 +62,7 @@ class Benchmark:
     #: asv's name: ``steps.Steps.track_step``.
     name: str
     #: Parameter → value, as asv names them (without the quotes of its reprs).
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
     unit: str = "unit"
 
     @property
@@ -123,7 +123,7 @@ class Change:
 
     @property
     def size(self) -> float:
-        """How large it is, in either direction: |log ratio|, infinite to or from a count of none."""
+        """How large it is, in either direction: ``|log ratio|``, infinite to or from a count of none."""
         return abs(math.log(self.ratio)) if 0 < self.ratio < math.inf else math.inf
 
 

@@ -7,6 +7,7 @@ ended is put right first (:mod:`perfsuite.history.rounds`).
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -187,18 +188,20 @@ class _Night:
         measured = self.rounds.measured() - again
         wanted: list[Commit] = []
         stacks: list[Stack] = []
-        absent = 0
+        new = absent = 0
         for one in reversed(commits):
-            if len(wanted) == self.options.newest:
-                break
-            if one.hash in measured:
+            asked = one.hash in again
+            if one.hash in measured or (new == self.options.newest and not asked):
                 continue
             stack = self.parts.stack_of(one)
-            if isinstance(stack, Absent):
+            if not isinstance(stack, Absent):
+                wanted.append(one)
+                stacks.append(stack)
+                new += not asked
+            elif asked:
+                self.notes.append(f"{one.label} could not be measured again: {stack.reason}")
+            else:
                 absent += 1
-                continue
-            wanted.append(one)
-            stacks.append(stack)
         if absent and not wanted and not measured:
             self.notes.append(f"none of {absent} commits of {self.settings.branch} can be installed")
         return wanted, stacks
@@ -216,7 +219,7 @@ class _Night:
         if len(known) >= LONG:
             return []
         neighbours = []
-        for one, other in zip(known, known[1:], strict=False):
+        for one, other in itertools.pairwise(known):
             if (one in hopeful) != (other in hopeful):
                 neighbours.append(one if other in hopeful else other)
         return [one for one in dict.fromkeys(neighbours) if isinstance(self.parts.stack_of(one), Stack)]

@@ -1,22 +1,24 @@
 """Changes of short series: neighbours compared by the processes in which they were measured, which took turns.
 
 From one night to another a machine may differ by more than a release does.  So only processes of one sitting are
-compared, and only if neither commit was all measured before the other: then what the machine did, it did to both.
+compared, and of these only those that took turns: then what the machine did, it did to both commits.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Protocol
 
 from perfsuite.analyse.diff.comparable import machine_reasons
-from perfsuite.history.model import Change, Commit, Series
-from perfsuite.history.values import Values, place_of, values_of
-from perfsuite.records import Environment, Run
+from perfsuite.history.levels import LONG, with_recoveries
+from perfsuite.history.model import Benchmark, Change, Commit, Series
+from perfsuite.history.recorded import Recorded
+from perfsuite.history.values import place_of
+from perfsuite.records import Environment
 from perfsuite.stats import mean, median, student_t_quantile
 
 #: With which all intervals of a family hold at once.
@@ -25,8 +27,9 @@ CONFIDENCE = 0.95
 SITTING_SECONDS = 6 * 3600.0
 #: The least standard deviation of a logarithm that is believed: medians read off a clock can be equal.
 RESOLUTION = 1e-4
-#: Fewest degrees of freedom of a spread that says anything.
-_LEAST_FREEDOM = 2
+#: Fewest processes of a commit that was measured in turns with another, and fewest degrees of freedom of a spread that
+#: says anything.
+_LEAST_PROCESSES, _LEAST_FREEDOM = 2, 2
 
 
 class Runs(Protocol):
@@ -35,8 +38,8 @@ class Runs(Protocol):
     def environment(self, commit: Commit) -> Environment | None:
         """Of the commit's newest run."""
 
-    def runs(self, commit: Commit) -> Sequence[Run]:
-        """All of the commit's."""
+    def recorded(self, commit: Commit) -> Sequence[Recorded]:
+        """What the commit's processes recorded."""
 
 
 @dataclass(frozen=True)
@@ -51,31 +54,30 @@ class _Process:
 
 
 class Processes:
-    """The processes of a history; the runs of a commit are read when they are first asked for."""
+    """The processes of a history."""
 
     def __init__(self, shelf: Runs) -> None:
         """``shelf`` is where the runs are."""
         self._shelf = shelf
-        #: Commit's hash and run's id → workload → what its process measured.
-        self._values: dict[tuple[str, str], dict[str, Values]] = {}
 
     def neighbours(
         self, many: Sequence[Series], threshold: float
-    ) -> tuple[list[Change], dict[tuple[Commit, Commit], int]]:
-        """Changes between the neighbouring commits of series, and how many series of two commits were not compared.
+    ) -> tuple[list[Change], dict[tuple[Commit, Commit], list[Benchmark]]]:
+        """Changes between the neighbouring commits of series, and which series of two commits were not compared.
 
         All comparisons share the probability of an error: with :data:`CONFIDENCE` no interval misses its ratio.
         """
         family = sum(len(_commits(one)) - 1 for one in many)
         changes: list[Change] = []
-        left: dict[tuple[Commit, Commit], int] = defaultdict(int)
+        left: dict[tuple[Commit, Commit], list[Benchmark]] = defaultdict(list)
         for one in many:
             commits = _commits(one)
+            sittings = self._sittings(one, commits)
             found = []
-            for before, at in zip(commits, commits[1:], strict=False):
-                change = self._compare(one, commits, before, at, family)
+            for before, at in itertools.pairwise(commits):
+                change = _compare(one, sittings, before, at, family)
                 if change is None:
-                    left[before, at] += 1
+                    left[before, at].append(one.benchmark)
                 elif _is_beyond(change, threshold):
                     found.append(change)
             changes += with_recoveries(found, threshold)
@@ -87,67 +89,49 @@ class Processes:
         Args:
             family: how many series are asked: they share the probability of an error.
         """
-        found = self._compare(series, (before, at), before, at, family)
+        # Of a short line the processes of all commits tell how much processes differ; of a long one they are too many.
+        commits = _commits(series) if len(series.points) < LONG else ()
+        sittings = self._sittings(series, tuple(dict.fromkeys((*commits, before, at))))
+        found = _compare(series, sittings, before, at, family)
         return found if found is not None and _is_beyond(found, threshold) else None
 
-    def _compare(
-        self, series: Series, commits: Sequence[Commit], before: Commit, at: Commit, family: int
-    ) -> Change | None:
-        """By the last sitting in which both took turns: Student's interval for the difference of means of logarithms.
-
-        The spread of processes is pooled over those of ``commits`` that were measured in the sitting, with ddof 1 each;
-        of ``family`` comparisons each has an equal part of the error (Bonferroni).
-        """
-        for sitting in reversed(_sittings(self._measured(series, commits))):
-            sides = [[one for one in sitting if one.commit == side] for side in (before, at)]
-            spread, freedom = _spread(sitting)
-            if freedom < _LEAST_FREEDOM or not _took_turns(*sides):
-                continue
-            logs = [[one.log for one in side] for side in sides]
-            effect = mean(logs[1]) - mean(logs[0])
-            wide = student_t_quantile(1 - (1 - CONFIDENCE) / (2 * max(1, family)), freedom)
-            half = wide * spread * math.sqrt(sum(1 / len(side) for side in logs))
-            interval = math.exp(effect - half), math.exp(effect + half)
-            points = sum(point.commit.position < at.position for point in series.points)
-            sizes = points, len(series.points) - points
-            return Change(series.benchmark, before, at, math.exp(effect), interval, CONFIDENCE, sizes)
-        return None
-
-    def _measured(self, series: Series, commits: Sequence[Commit]) -> list[_Process]:
-        """What each process measured of the series."""
+    def _sittings(self, series: Series, commits: Sequence[Commit]) -> list[list[_Process]]:
+        """What each process measured of the series, sitting by sitting."""
         place = place_of(series.benchmark.name, series.benchmark.parameters)
         if place is None:
             return []
         workload, measure, part = place
         found = []
         for commit in commits:
-            for run in self._shelf.runs(commit):
-                samples = self._values_of(commit, run).get(workload, {}).get(measure, {}).get(part, [])
+            for one in self._shelf.recorded(commit):
+                samples = one.values.get(workload, {}).get(measure, {}).get(part, ())
                 if samples and median(samples) > 0:
-                    began = datetime.fromisoformat(run.created).timestamp()
-                    found.append(_Process(commit, run.environment, began, math.log(median(samples))))
-        return found
-
-    def _values_of(self, commit: Commit, run: Run) -> dict[str, Values]:
-        key = commit.hash, run.id
-        if key not in self._values:
-            self._values[key] = {profile.name: values_of(profile) for profile in run.workloads}
-        return self._values[key]
+                    found.append(_Process(commit, one.environment, one.began, math.log(median(samples))))
+        return _sittings(found)
 
 
-def with_recoveries(changes: Sequence[Change], threshold: float) -> list[Change]:
-    """The changes of a line in their order, each with the commit at which the level before it was back, if it was."""
-    found = []
-    for number, change in enumerate(changes):
-        level = math.log(change.ratio)
-        undone = None
-        for later in changes[number + 1 :]:
-            level += math.log(later.ratio)
-            if level <= math.log1p(threshold) if change.is_regression else level >= -math.log1p(threshold):
-                undone = later.at
-                break
-        found.append(replace(change, recovered=undone))
-    return found
+def _compare(
+    series: Series, sittings: Sequence[Sequence[_Process]], before: Commit, at: Commit, family: int
+) -> Change | None:
+    """By the last sitting in which both took turns: Student's interval for the difference of means of logarithms.
+
+    The spread of processes is pooled over all commits of the sitting, with ddof 1 each; of ``family`` comparisons each
+    has an equal part of the error (Bonferroni).
+    """
+    for sitting in reversed(sittings):
+        turns = _turns([one for one in sitting if one.commit in (before, at)])
+        logs = [[one.log for one in turns if one.commit == side] for side in (before, at)]
+        spread, freedom = _spread(sitting)
+        if min(map(len, logs)) < _LEAST_PROCESSES or freedom < _LEAST_FREEDOM:
+            continue
+        effect = mean(logs[1]) - mean(logs[0])
+        wide = student_t_quantile(1 - (1 - CONFIDENCE) / (2 * max(1, family)), freedom)
+        half = wide * spread * math.sqrt(sum(1 / len(side) for side in logs))
+        interval = math.exp(effect - half), math.exp(effect + half)
+        points = sum(point.commit.position < at.position for point in series.points)
+        sizes = points, len(series.points) - points
+        return Change(series.benchmark, before, at, math.exp(effect), interval, CONFIDENCE, sizes)
+    return None
 
 
 def _commits(series: Series) -> tuple[Commit, ...]:
@@ -172,12 +156,14 @@ def _sittings(processes: Sequence[_Process]) -> list[list[_Process]]:
     return found
 
 
-def _took_turns(before: Sequence[_Process], at: Sequence[_Process]) -> bool:
-    """Whether neither was all measured before the other began, or is a single process."""
-    if min(len(before), len(at)) < 2:
-        return False
-    spans = [(min(one.began for one in side), max(one.began for one in side)) for side in (before, at)]
-    return spans[0][0] < spans[1][1] and spans[1][0] < spans[0][1]
+def _turns(processes: Sequence[_Process]) -> list[_Process]:
+    """Those of two commits that took turns, in their order.
+
+    What one commit had to itself at the beginning or at the end goes, but for the process next to one of the other's.
+    """
+    order = sorted(processes, key=lambda one: one.began)
+    changes = [at for at in range(1, len(order)) if order[at].commit != order[at - 1].commit]
+    return order[changes[0] - 1 : changes[-1] + 1] if changes else []
 
 
 def _spread(sitting: Sequence[_Process]) -> tuple[float, int]:

@@ -97,8 +97,7 @@ def branch_of(settings: HistorySettings) -> tuple[Commit, ...]:
     """The commits whose history it is, in their order.
 
     Raises:
-        UsageError: there is no such branch.
-        GitError: git cannot read the repository.
+        UsageError: there is no such branch, or git cannot read the repository.
     """
     from perfsuite.history.commits import branch_commits
 

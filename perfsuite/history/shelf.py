@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from perfsuite.errors import StoreError
+from perfsuite.history import recorded as kept
 from perfsuite.history.model import Commit
+from perfsuite.history.recorded import Recorded
 from perfsuite.records import Environment, Run
 from perfsuite.store import list_runs, load_run
 from perfsuite.store.reader import read_manifest
@@ -27,6 +29,7 @@ class Shelf:
         self.problems: list[str] = []
         self._paths: dict[str, tuple[Path, ...]] = {}
         self._runs: dict[str, tuple[Run, ...]] = {}
+        self._recorded: dict[str, tuple[Recorded, ...]] = {}
         self._environments: dict[str, Environment | None] = {}
 
     def has(self, commit: Commit) -> bool:
@@ -42,6 +45,13 @@ class Shelf:
         if commit.hash not in self._runs:
             self._runs[commit.hash] = tuple(filter(None, map(self._load, self._found(commit))))
         return self._runs[commit.hash]
+
+    def recorded(self, commit: Commit) -> tuple[Recorded, ...]:
+        """What the commit's processes recorded, the newest first, in numbers: a run is read for it only once ever."""
+        if commit.hash not in self._recorded:
+            found = map(self._values, self._found(commit))
+            self._recorded[commit.hash] = tuple(one for one in found if one is not None)
+        return self._recorded[commit.hash]
 
     def environment(self, commit: Commit) -> Environment | None:
         """The machine and software of the commit's newest run, of which only the manifest is read; None without one."""
@@ -72,6 +82,22 @@ class Shelf:
             return None
         self.problems += run.problems
         return run
+
+    def _values(self, path: Path) -> Recorded | None:
+        try:
+            known = kept.find(self.folder, path, read_manifest(path))
+        except StoreError as error:
+            self.problems.append(str(error))
+            return None
+        if known is not None:
+            return known
+        run = self._load(path)
+        if run is None:
+            return None
+        found = kept.recorded(run)
+        if not run.problems:
+            kept.keep(self.folder, path, found)
+        return found
 
     def _environment(self, path: Path) -> Environment | None:
         try:

@@ -125,7 +125,7 @@ def site_of(
         reports=reports,
         dissents=tuple(dissents(jumps, changes, commits)),
         graphs=graphs or {},
-        notes=(*notes, *explainer.shelf.problems),
+        notes=tuple(dict.fromkeys((*notes, *explainer.shelf.problems))),
     )
 
 
