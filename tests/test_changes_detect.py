@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from perfsuite.changes import LEAST_AFTER, LEAST_BEFORE, Step, find_steps, measure_step
-from perfsuite.changes.detect import EVIDENCE, MOST_AFTER, WINDOW
+from perfsuite.changes.detect import EVIDENCE, EVIDENCE_OF_BETTER, MOST_AFTER, WINDOW
 from perfsuite.changes.noise import MODELS
 from tests.changes_oracle import log_likelihood
 
@@ -343,3 +343,23 @@ def test_as_many_labels_and_errors_as_values() -> None:
 def test_nothing_has_no_steps() -> None:
     assert find_steps([]) == []
     assert find_steps([[]]) == [()]
+
+
+def test_a_step_to_less_needs_more_evidence():
+    """The mirror image of a series has the same evidence, night by night."""
+    later = same = 0
+    for seed in range(40):
+        draw = random.Random(seed)
+        logs = [draw.gauss(0, 0.02) + (0.08 if night >= 30 else 0.0) for night in range(40)]
+        (up,), (down,) = (find_steps([[math.exp(sign * log) for log in logs]]) for sign in (1, -1))
+        if not up:
+            continue
+        if up[0].evidence <= EVIDENCE_OF_BETTER:
+            assert not down or down[0].found > up[0].found
+            later += 1
+        else:
+            assert down
+            assert down[0].found == up[0].found
+            same += 1
+    assert later >= 3
+    assert same >= 3
