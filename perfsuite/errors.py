@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+#: What a command exits with after Ctrl-C, as shells have it.
+INTERRUPTED = 130
+
 
 class PerfsuiteError(Exception):
     """Something the user can mend.  ``exit_code`` is what the command line exits with."""

@@ -14,7 +14,14 @@ the worker            the gate
 ``bye``
 ====================  =====================================================================================
 
-A worker that has nothing to say any more, or whose socket closes, ends.
+``hello`` has ``protocol``, ``perfsuite`` (its version) and ``records`` (the format of its profiles).  ``collect`` has
+``wanted`` (absolute paths, with ``::`` and a name after some), ``roots`` (the folders of both sides) and ``names``
+(modules that differ between them).  ``waiting`` and ``ready`` have the ``nodeid`` of the benchmark.  ``ready`` also has
+``loaded`` (file → SHA-256 of what was loaded from the roots) and ``elsewhere`` (name → file of those modules that came
+from another place).  The other keys are those of :mod:`perfsuite.gate.messages`.
+
+A worker that has nothing to say any more, or whose socket closes, ends.  It closes its own end when everything that is
+registered for the end of its process is done.
 """
 
 from __future__ import annotations
@@ -24,14 +31,18 @@ import select
 import socket
 import time
 from collections.abc import Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
-from perfsuite.errors import PerfsuiteError
+from perfsuite.codec import from_json
+from perfsuite.errors import PerfsuiteError, StoreError
 
 #: Raised whenever a message changes its meaning; both ends must have the same.
 PROTOCOL = 1
 #: A profile of a large model has a few megabytes.
 _LONGEST = 256 << 20
+
+T = TypeVar("T")
 
 
 class ProtocolError(PerfsuiteError):
@@ -43,25 +54,31 @@ class ClosedError(PerfsuiteError):
 
 
 class SilenceError(PerfsuiteError):
-    """The other end did not answer in time."""
+    """The other end did not answer in time, or did not take what was sent."""
 
 
 class Channel:
     """One end of the socket."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, patience: float | None = None) -> None:
+        """``patience`` is how many seconds the other end may take to read a message; None for any number."""
         self._socket = end
+        self._patience = patience
         self._rest = bytearray()
+        # For all of a message, however many parts it goes in; what is received has limits of its own.
+        end.settimeout(patience)
 
     def send(self, kind: str, **content: Any) -> None:
         """Send one message.
 
         Raises:
-            ClosedError: nobody reads it.
+            ClosedError: nobody reads it; SilenceError: somebody should, and does not.
         """
         line = json.dumps({"type": kind, **content}, allow_nan=False, separators=(",", ":")) + "\n"
         try:
             self._socket.sendall(line.encode())
+        except TimeoutError:
+            raise SilenceError(f"{kind!r} was not read within {self._patience:g} s") from None
         except OSError as error:
             raise ClosedError(f"cannot send {kind!r}: {error.strerror}") from error
 
@@ -78,7 +95,7 @@ class Channel:
             if searched > _LONGEST:
                 raise ProtocolError(f"a message of more than {_LONGEST >> 20} MiB")
             left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and (left <= 0 or not select.select([self._socket], [], [], left)[0]):
+            if (left is not None and left <= 0) or not select.select([self._socket], [], [], left)[0]:
                 raise SilenceError(f"no answer within {seconds:g} s")
             try:
                 more = self._socket.recv(1 << 20)
@@ -91,9 +108,32 @@ class Channel:
         del self._rest[: end + 1]
         return _message(line)
 
+    def ends(self, seconds: float) -> bool:
+        """Whether the other end closes within so many seconds; what it says meanwhile is dropped."""
+        deadline = time.monotonic() + seconds
+        with suppress(OSError):
+            while select.select([self._socket], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                if not self._socket.recv(1 << 20):
+                    return True
+        return False
+
     def close(self) -> None:
         """Close this end; the other one notices."""
         self._socket.close()
+
+
+def read(kind: type[T], message: Mapping[str, Any]) -> T:
+    """What a message has besides its type, as a record whose fields are its keys.
+
+    Raises:
+        ProtocolError: a key is missing, is one too many, or has a value of another type; it says which.
+    """
+    content = {key: value for key, value in message.items() if key != "type"}
+    try:
+        return from_json(kind, content, repr(message["type"]))
+    except StoreError as error:
+        # What follows is said of files.
+        raise ProtocolError(f"not understood: {str(error).partition('; ')[0]}") from None
 
 
 def _message(line: bytes) -> Mapping[str, Any]:

@@ -346,6 +346,18 @@ def test_a_reader_that_is_gone_is_no_error(runs: Path, args: tuple[str, ...]) ->
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("both", [False, True], ids=["stdout", "stdout and stderr"])
+def test_a_reader_that_is_gone_changes_no_exit_code(runs: Path, both: bool) -> None:
+    """As `| tee log` does that has died: what could not be read of a run is still said by the code."""
+    (path,) = runs.glob("*/workloads/*.json.gz")
+    path.write_bytes(b"")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = shell("show", "--dir", runs, stdout=writer, stderr=writer if both else subprocess.PIPE)
+    os.close(writer)
+    assert done.returncode == 2
+
+
 def test_an_output_that_is_full_is_one_clear_line(runs: Path) -> None:
     with open("/dev/full", "w") as full:
         done = shell("show", "--dir", runs, stdout=full)

@@ -15,6 +15,8 @@ from perfsuite.codec import from_json, to_json
 from perfsuite.errors import StoreError, UsageError
 from perfsuite.gate.calibration import CURVE, FEWEST_PAIRS, PLANS, WANTED, Calibration, calibrate, proportion_at_most
 from perfsuite.gate.disturb import DISTURBANCES
+from perfsuite.gate.draft import MOST_PROFILES
+from perfsuite.gate.judge import affordable
 from perfsuite.gate.model import Policy
 from perfsuite.present.calibration import calibration_json, render_calibration
 from tests.samples import an_environment
@@ -90,7 +92,8 @@ def test_a_noisier_host_needs_more_and_a_hopeless_one_gets_no_budget(quiet):
     hopeless = made(spread=0.2)
     assert hopeless.recommended_pairs is None
     assert hopeless.recommended_seconds is None
-    assert "no budget: with 20 pairs it is not so" in render_calibration(hopeless, width=200, color=False)
+    text = " ".join(render_calibration(hopeless, width=200, color=False).split())
+    assert "no budget is recommended: 20 pairs do not reach 95.0% of equal sides called unchanged" in text
     # It says that it does not know, and does not say that there is something.
     assert hopeless.drawn[0].tally.share("inconclusive") > 0.9
     assert hopeless.drawn[0].alarms <= 0.025 * 400 + 4 * (0.025 * 400) ** 0.5
@@ -101,6 +104,19 @@ def test_slow_pairs_need_a_larger_budget():
     found = calibrate(same, {}, Policy(), created=CREATED, decisions=200)
     assert (found.pair_seconds, found.slow_pair_seconds) == (6.0, 9.0)
     assert found.recommended_seconds == found.recommended_pairs * 9.0
+
+
+def test_profiles_are_in_the_budget_and_leave_less_for_pairs(quiet):
+    same = [a_pair(k) for k in range(60)]
+    found = calibrate(same, {}, Policy(), created=CREATED, decisions=400, profile_seconds=3.0)
+    assert found.recommended_pairs == quiet.recommended_pairs
+    assert found.recommended_seconds == quiet.recommended_seconds + MOST_PROFILES * 3.0
+    assert [plan.seconds for plan in found.plans] == [plan.seconds + 12.0 for plan in quiet.plans]
+    # What a gate plans with that budget is the recommended plan.
+    left = found.recommended_seconds - MOST_PROFILES * 3.0
+    assert affordable(Policy(seconds=left), 6.0).max_pairs == found.recommended_pairs
+    # 13 pairs of 6 s fit into 90 s beside the profiles.
+    assert (found.policy.max_pairs, found.policy.seconds) == (13, 90.0)
 
 
 def test_what_was_built_in_is_measured(quiet):
@@ -164,6 +180,8 @@ def test_the_text_fits_and_says_it_all(quiet, width):
     assert "60 process pairs of equal sides, 6.00 s each" in joined
     assert "threshold 3.0%, 95% confidence, 4 to 15 pairs, 90.0 s a benchmark" in joined
     assert f"recommended budget: {quiet.recommended_seconds:.1f} s a benchmark" in joined
+    assert f"({quiet.recommended_pairs} pairs and their profiles)" in joined
+    assert "if it is more than its default of 90.0 s; it is for one benchmark" in joined
     assert f"0 of {quiet.replayed.tally.decisions}" in joined
     assert "\nreplayed" in text
     assert "slow phase" in joined

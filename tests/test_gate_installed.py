@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import types
 
 import pytest
 
 from perfsuite.gate.installed import changed
-from perfsuite.gate.loaded import loaded_elsewhere
+from perfsuite.gate.loaded import foreign, loaded_elsewhere, loaded_files
 
 TREE = {"src/pace/__init__.py": "100644 1", "src/pace/core.py": "100644 2", "tools/torch/functional.py": "100644 3"}
 
@@ -99,3 +100,45 @@ def test_what_a_process_has_loaded_from_elsewhere(tmp_path, monkeypatch):
         "pace.core": str(tmp_path / "site-packages" / "pace" / "core.py"),
         "pace.venv": str(tmp_path / "repo" / ".venv" / "site-packages" / "pace" / "venv.py"),
     }
+
+
+@pytest.mark.parametrize("kind", ["own prefix", "conda", "venv", "site-packages"])
+def test_an_environment_in_the_repository_is_not_its_code(tmp_path, monkeypatch, kind):
+    """As pixi makes them, and ``conda create -p ./env``: their libraries are no side's own code."""
+    root = tmp_path / "repo"
+    env = root / ".pixi" / "envs" / "default"
+    library = env / "lib" / ("site-packages" if kind == "site-packages" else "") / "libmkl_core.so.2"
+    library.parent.mkdir(parents=True)
+    library.write_bytes(b"x")
+    own = root / "src" / "core.py"
+    own.parent.mkdir()
+    own.write_text("X = 1\n")
+    if kind == "own prefix":
+        monkeypatch.setattr(sys, "prefix", str(env))
+    elif kind != "site-packages":
+        (env / ("conda-meta" if kind == "conda" else "pyvenv.cfg")).touch()
+    module = types.ModuleType("core")
+    module.__file__ = str(own)
+    monkeypatch.setitem(sys.modules, "core", module)
+    tool = types.ModuleType("tool")
+    tool.__file__ = str(library)
+    monkeypatch.setitem(sys.modules, "tool", tool)
+    maps = tmp_path / "maps"
+    maps.write_text(f"7f00-7f01 r-xp 00000000 08:01 1234  {library}\n")
+    found = loaded_files([str(root), str(tmp_path / "worktree")], maps)
+    assert set(found) == {str(own)}
+    assert loaded_elsewhere(["core", "tool"], [str(root)]) == {"tool": str(library)}
+    assert foreign({"base": {}, "head": found}, {"base": str(tmp_path / "worktree"), "head": str(root)}) is None
+
+
+def test_what_a_side_runs_from_the_others_tree_is_named(tmp_path):
+    roots = {"base": str(tmp_path / "base"), "head": str(tmp_path / "head")}
+    said = foreign({"base": {f"{roots['head']}/src/core.py": "1"}, "head": {}}, roots)
+    assert said is not None
+    assert said.startswith("base ran src/core.py from head's tree: it is installed from there")
+    assert foreign({"base": {f"{roots['base']}/src/core.py": "1"}, "head": {}}, roots) is None
+    same = dict.fromkeys(roots, roots["head"])
+    assert foreign({"base": {f"{roots['head']}/src/core.py": "1"}, "head": {}}, same) is None
+    # A worktree may lie within the other side's tree: the nearest root owns a file.
+    within = {"base": f"{roots['head']}/tmp/base", "head": roots["head"]}
+    assert foreign({"base": {f"{within['base']}/core.py": "1"}, "head": {}}, within) is None

@@ -80,8 +80,9 @@ def test_a_failure_says_what_and_why() -> None:
     assert regressed.attrib["type"] == "regressed"
     assert regressed.attrib["message"].startswith("regressed: +6.2% (+4.8 to +7.6), surely slower")
     assert "aten::mkldnn_convolution 4x8 in Net.layer1.conv2: implementation" in (regressed.text or "")
-    assert f"alone: {made.BENCHDNN}" in (regressed.text or "")
+    assert f"run alone: {made.BENCHDNN}" in (regressed.text or "")
     assert census.attrib["type"] == "census"
+    assert f"run alone, implementation: {made.BENCHDNN}" in (census.text or "")
     assert "census fails, implementation: convolution" in census.attrib["message"]
     (skipped,) = suite.findall("testcase/skipped")
     assert "7 further process pairs would decide" in skipped.attrib["message"]

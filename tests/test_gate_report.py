@@ -68,6 +68,8 @@ def test_it_says_what_the_terminal_says() -> None:
         "Net.layer1.conv2 forward",
         "brg_conv_fwd:avx512_core → ref:any",
         made.BENCHDNN,
+        "Run the primitives of the first row alone with benchdnn, as head has them:",
+        "Run this primitive alone with benchdnn, as base and as head had it:",
         "The census fails, implementation: convolution forward_training in Net.layer1.conv2",
         "1 count not judged",
         "Missing: only base has this benchmark: renamed or removed",

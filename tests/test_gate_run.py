@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import re
+import signal
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,11 +14,14 @@ from pathlib import Path
 import pytest
 
 from perfsuite.errors import UsageError
+from perfsuite.gate import draft as draft_module
 from perfsuite.gate import run as run_module
 from perfsuite.gate.census import CensusRules
+from perfsuite.gate.child import interrupts_held
 from perfsuite.gate.installed import changed
+from perfsuite.gate.messages import Listed, Uncollected
 from perfsuite.gate.model import PairTrace, Policy
-from perfsuite.gate.pair import SIDES, Collected, Listed, Ready, SuspendedError
+from perfsuite.gate.pair import SIDES, Collected, Ready, SkippedError, SuspendedError
 from perfsuite.gate.run import Outcome, Request, run
 from perfsuite.gate.turns import Plan
 from perfsuite.gate.worker import EndedError, Runnable, WorkerFault
@@ -30,6 +35,10 @@ def listed(*names: str) -> Collected:
     return Collected({name: Listed(f"test_a.py::{name}", name, None, None, "/tree/test_a.py") for name in names}, ())
 
 
+def broken(nodeid: str, why: str = "ImportError: no", root: str = "/tree") -> Uncollected:
+    return Uncollected(nodeid, f"{root}/{nodeid}", why)
+
+
 class Script:
     """What pairs do: by benchmark, the log-ratio that a pair measures, and what goes wrong in which pair."""
 
@@ -40,6 +49,8 @@ class Script:
         self.elsewhere: dict[str, dict[str, str]] = {side: {} for side in SIDES}
         #: (stage, benchmark, number of the pair) → what is raised.
         self.faults: dict[tuple[str, str, int], BaseException] = {}
+        #: How sides end that were begun, where they do not pass.
+        self.late: dict[str, EndedError] = {}
         self.starts: Callable[[int], object] = lambda number: self.sides
         self.pairs: list[FakePair] = []
 
@@ -63,6 +74,9 @@ class FakePair:
         return self.script.starts(self.number)
 
     def run(self, nodeids):
+        fault = self.script.faults.get(("run", "", self.number))
+        if fault is not None:
+            raise fault
         self.nodeids = nodeids
         self.names = [one.partition("::")[2] for one in nodeids["head"]]
         self.at = iter(self.names)
@@ -76,7 +90,8 @@ class FakePair:
     def begin(self):
         self.name = next(self.at)
         self._stage("begin")
-        return Ready(Plan(2, 2, 1), 0.02, self.script.loaded, (), elsewhere=self.script.elsewhere)
+        loaded = self.script.loaded if isinstance(self.script.loaded, dict) else self.script.loaded(self.number)
+        return Ready(Plan(2, 2, 1), 0.02, loaded, (), elsewhere=self.script.elsewhere)
 
     def environments(self):
         return dict.fromkeys(SIDES, an_environment())
@@ -94,7 +109,7 @@ class FakePair:
 
     def finish(self):
         self._stage("finish")
-        return {}
+        return self.script.late
 
     def part(self):
         fault = self.script.faults.get(("part", "", self.number))
@@ -110,8 +125,8 @@ def play(monkeypatch):
         )
         request = Request(
             {side: Runnable(side, "python", Path(), {}) for side in SIDES},
-            {"base": "/b", "head": "/h"},
             **{
+                "roots": {"base": "/b", "head": "/h"},
                 "wanted": dict.fromkeys(SIDES, ()),
                 "policy_of": lambda listed: policy,
                 "rules": CensusRules(),
@@ -253,7 +268,7 @@ def test_a_threshold_that_the_change_itself_moves_is_said(play, ours, theirs, sa
 
 def test_a_file_that_cannot_be_imported_is_the_reason(play):
     script = Script(ratio=noisy())
-    script.sides = {"base": Collected({}, ("test_a.py: ImportError: no",)), "head": listed("one")}
+    script.sides = {"base": Collected({}, (broken("test_a.py"),)), "head": listed("one")}
     one = only(play(script))
     assert one.verdict == "missing"
     assert one.reasons == ("base cannot import it: test_a.py: ImportError: no",)
@@ -394,14 +409,15 @@ def test_sides_that_share_an_installed_file_are_incomparable(play, tmp_path):
 def test_a_side_that_has_none_of_the_files_is_not_started(play, tmp_path):
     (tmp_path / "test_a.py").touch()
     script = Script(ratio=noisy())
-    script.sides = {"base": Collected({}, ()), "head": listed("one")}
+    own = Listed("test_a.py::one", "one", None, None, str(tmp_path / "test_a.py"))
+    script.sides = {"base": Collected({}, ()), "head": Collected({"one": own})}
     wanted = {"base": [str(tmp_path / "absent.py")], "head": [str(tmp_path / "test_a.py::one")]}
     assert only(play(script, wanted=wanted)).verdict == "missing"
     assert script.pairs[0].paths == {"base": None, "head": [str(tmp_path / "test_a.py")]}
-    broken = Script()
-    broken.sides = {"base": Collected({}, ()), "head": WorkerFault("head", "ended with exit code 4")}
+    script = Script()
+    script.sides = {"base": Collected({}, ()), "head": WorkerFault("head", "ended with exit code 4")}
     with pytest.raises(UsageError, match="head's worker ended"):
-        play(broken, wanted=wanted)
+        play(script, wanted=wanted)
 
 
 def test_another_rootdir_in_a_later_pair_changes_nothing(play):
@@ -509,3 +525,325 @@ def test_a_long_step_gets_the_fewest_pairs_all_the_same(play, monkeypatch):
     monkeypatch.setattr(run_module.time, "monotonic", lambda: next(clock))
     one = only(play(Script(ratio=noisy(spread=0.3)), replace(POLICY, seconds=200, least_pairs=6)))
     assert len(one.pairs) == 6
+
+
+# --- what is listed -----------------------------------------------------------------------------------
+
+
+def test_a_benchmark_that_a_side_loses_is_not_timed_against_the_one_after_it(play):
+    script = Script(("one", "two"), noisy())
+    without = Collected({"two": listed("two").benchmarks["two"]})
+    script.starts = lambda number: script.sides if number != 2 else {"base": listed("one", "two"), "head": without}
+    one, two = play(script).benchmarks
+    assert script.pairs[1].nodeids == {side: ["test_a.py::two"] for side in SIDES}
+    assert one.notes == ("a pair was thrown away: head does not have it any more",)
+    assert (one.verdict, two.verdict) == ("unchanged", "unchanged")
+    assert len(one.pairs) < len(script.pairs)
+
+
+def test_one_that_stays_away_is_incomparable_and_says_why(play):
+    script = Script(("one", "two"), noisy())
+    without = Collected({"two": listed("two").benchmarks["two"]}, (broken("test_a.py", "SyntaxError: half"),))
+    script.starts = lambda number: script.sides if number == 1 else {"base": listed("one", "two"), "head": without}
+    one, two = play(script).benchmarks
+    assert (one.verdict, one.reasons) == ("incomparable", ("head cannot import it any more: SyntaxError: half",))
+    assert two.verdict == "unchanged"
+
+
+def test_all_of_them_lost_ends_it(play):
+    script = Script(ratio=noisy())
+    script.starts = lambda number: script.sides if number == 1 else dict.fromkeys(SIDES, Collected({}))
+    assert only(play(script)).verdict == "incomparable"
+    assert len(script.pairs) == 3
+
+
+def test_a_file_that_neither_side_can_import_is_incomparable(play):
+    script = Script(("one",), noisy())
+    for side, why in zip(SIDES, ("ImportError: no", "ImportError: no"), strict=True):
+        script.sides[side] = replace(listed("one"), errors=(broken("test_b.py", why),))
+    one, other = play(script).benchmarks
+    assert one.verdict == "unchanged"
+    assert (other.name, other.verdict) == ("test_b.py", "incomparable")
+    assert other.reasons == ("neither side can import it: ImportError: no",)
+    script = Script(("one",), noisy())
+    for side in SIDES:
+        script.sides[side] = replace(listed("one"), errors=(broken("test_b.py", f"of {side}"),))
+    assert play(script).benchmarks[1].reasons == ("base cannot import it: of base; head cannot import it: of head",)
+
+
+def test_a_file_that_one_side_cannot_import_is_told_once(play):
+    script = Script(("one",), noisy())
+    script.sides["head"] = replace(listed("one"), errors=(broken("test_b.py"),))
+    outcome = play(script)
+    assert outcome.notes == ["head cannot import test_b.py: ImportError: no"]
+    assert only(outcome).verdict == "unchanged"
+    # It is the reason of what is missing, and said there.
+    script = Script(("one",), noisy())
+    script.sides["head"] = Collected({}, (broken("test_a.py"),))
+    outcome = play(script)
+    assert outcome.notes == []
+    assert only(outcome).reasons == ("head cannot import it: test_a.py: ImportError: no",)
+
+
+def test_a_folder_that_cannot_be_imported_is_the_reason_for_its_files(play):
+    deep = Collected({"one": Listed("tests/speed/test_a.py::one", "one", None, None, "/tree/tests/speed/test_a.py")})
+    script = Script(ratio=noisy())
+    script.sides = {"base": deep, "head": Collected({}, (broken("tests/speed", "no conftest"), broken("tests/speeds")))}
+    outcome = play(script)
+    assert only(outcome).reasons == ("head cannot import it: tests/speed: no conftest",)
+    assert outcome.notes == ["head cannot import tests/speeds: ImportError: no"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("test_a.py::typo", "test_a.py::typo: neither side has a test of this name that uses the `profiled` fixture"),
+        ("test_a.py::on", "test_a.py::on: neither side has a test of this name"),
+        ("other", "other: neither side has a test in it that uses the `profiled` fixture"),
+        ("test_a.py::one", None),
+        ("test_a.py", None),
+        (".", None),
+        ("test_b.py::any", None),  # which cannot be imported, and that is told
+    ],
+)
+def test_an_argument_that_names_nothing_is_bad_input(play, tmp_path, argument, said):
+    for name in ("test_a.py", "test_b.py"):
+        (tmp_path / name).touch()
+    (tmp_path / "other").mkdir()
+    path, colons, test = argument.partition("::")
+    place = str(tmp_path / path).removesuffix("/.") + colons + test
+    script = Script(("one",), noisy())
+    own = Listed("test_a.py::one[1-2]", "one", None, None, str(tmp_path / "test_a.py"))
+    errors = (broken("test_b.py", root=str(tmp_path)),)
+    script.sides = {"base": Collected({}), "head": Collected({"one": own}, errors)}
+    more = {
+        "wanted": {side: [str(tmp_path / "test_a.py::one"), place] for side in SIDES},
+        "roots": dict.fromkeys(SIDES, str(tmp_path)),
+    }
+    if said is None:
+        assert play(script, **more).benchmarks[0].name == "one"
+    else:
+        with pytest.raises(UsageError, match=re.escape(said)):
+            play(script, **more)
+        assert script.pairs[0].closed
+
+
+# --- what both sides skip -----------------------------------------------------------------------------
+
+
+def test_what_both_sides_skip_is_a_note(play):
+    script = Script(("cuda", "one"), noisy())
+    script.faults["begin", "cuda", 1] = SkippedError("no CUDA here")
+    outcome = play(script)
+    assert only(outcome).name == "one"
+    assert only(outcome).verdict == "unchanged"
+    assert outcome.notes == ["cuda is skipped on both sides: no CUDA here"]
+    assert all(pair.names == ["one"] for pair in script.pairs[1:])
+
+
+def test_so_is_what_both_skip_at_their_end(play):
+    script = Script(("cuda", "one"), noisy())
+    passed = FakePair.finish
+
+    def finish(self):
+        passed(self)
+        return {side: EndedError(side, "skipped", "after all") for side in SIDES} if self.name == "cuda" else {}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakePair, "finish", finish)
+        outcome = play(script)
+    assert only(outcome).name == "one"
+    assert outcome.notes == ["cuda is skipped on both sides: after all"]
+
+
+def test_where_both_skip_everything_there_is_nothing_to_compare(play):
+    script = Script(("cuda",), noisy())
+    script.faults["begin", "cuda", 1] = SkippedError("no CUDA here")
+    with pytest.raises(UsageError, match="there is nothing to compare: cuda is skipped on both sides: no CUDA here"):
+        play(script)
+
+
+def test_what_is_skipped_takes_no_part_of_the_error(play):
+    widths = {}
+    for skipped in (0, 19):
+        chance = random.Random(5)
+        values = [chance.gauss(0, 0.01) for _ in range(50)]
+        names = (*(f"n{number}" for number in range(skipped)), "one")
+        script = Script(names, lambda name, pair, values=values: values[pair])
+        for name in names[:-1]:
+            script.faults["begin", name, 1] = SkippedError("no CUDA here")
+        low, high = only(play(script, replace(POLICY, max_pairs=4, min_pairs=4))).judgement.interval
+        widths[skipped] = high - low
+    assert widths[19] == widths[0]
+
+
+# --- files that change meanwhile ----------------------------------------------------------------------
+
+
+def test_a_file_that_changes_while_the_gate_runs_makes_it_incomparable(play):
+    script = Script(("one", "two"), noisy())
+    script.loaded = lambda number: {"base": {"/b/a.py": "1"}, "head": {"/h/a.py": "1" if number < 3 else "2"}}
+    outcome = play(script)
+    for one in outcome.benchmarks:
+        assert one.verdict == "incomparable"
+        assert one.reasons == ("head's files changed while the gate ran: a.py",)
+    assert len(script.pairs) == 3
+    assert outcome.loaded["head"] == {"/h/a.py": "1"}
+
+
+def test_a_file_that_is_loaded_later_is_no_change(play):
+    script = Script(ratio=noisy())
+    script.loaded = lambda number: {
+        "base": {"/b/a.py": "1"}, "head": {"/h/a.py": "1", **({"/h/b.py": "3"} if number > 1 else {})}
+    }  # fmt: skip
+    assert only(play(script)).verdict == "unchanged"
+
+
+# --- a verdict stands ---------------------------------------------------------------------------------
+
+
+def decided_without_profiles(script: Script) -> None:
+    """A regression that is sure after four pairs and lacks the third profile, which fails from there on."""
+    chance = random.Random(2)
+    script.ratio = lambda name, pair: chance.gauss(0.055, 0.0001)
+    for number in (3, 4):
+        script.faults["profile", "one", number] = SuspendedError("the machine was suspended meanwhile")
+
+
+@pytest.mark.parametrize("stage", ["begin", "profile", "run", "collect"])
+def test_faults_do_not_take_a_verdict_away(play, stage):
+    script = Script()
+    decided_without_profiles(script)
+    for number in range(5, 20):
+        script.faults[stage, "" if stage == "run" else "one", number] = WorkerFault("head", "was killed by SIGKILL")
+    if stage == "collect":
+        script.starts = lambda number: (
+            script.sides if number < 5 else {**script.sides, "head": WorkerFault("head", "was killed by SIGKILL")}
+        )
+    one = only(play(script))
+    assert one.verdict == "regressed"
+    assert one.judgement is not None
+    assert one.reasons == ()
+    assert one.notes[-1] == (
+        "after it was decided, no further pair could explain it: head's worker was killed by SIGKILL"
+    )
+    assert len(script.pairs) == 6
+
+
+def test_a_failing_test_does_not_take_it_away_either(play):
+    script = Script()
+    decided_without_profiles(script)
+    script.faults["begin", "one", 5] = EndedError("head", "failed", "AssertionError: once")
+    one = only(play(script))
+    assert one.verdict == "regressed"
+    assert "AssertionError: once" in one.notes[-1]
+
+
+def test_ctrl_c_keeps_a_verdict_that_waits_for_its_explanation(play):
+    script = Script()
+    decided_without_profiles(script)
+    script.faults["begin", "one", 5] = KeyboardInterrupt()
+    outcome = play(script)
+    assert outcome.interrupted
+    assert outcome.unfinished == ()
+    assert only(outcome).verdict == "regressed"
+
+
+def test_a_suspend_during_the_profile_throws_no_pair_away(play):
+    script = Script(ratio=noisy())
+    script.faults["profile", "one", 1] = SuspendedError("the machine was suspended meanwhile")
+    one = only(play(script))
+    assert one.notes == ("after a pair was timed, the machine was suspended meanwhile",)
+    assert len(one.pairs) == len(script.pairs)
+
+
+def test_faults_are_counted_in_a_row(play):
+    script = Script(ratio=noisy(spread=0.3))
+    for number in (2, 4, 6, 8):
+        script.faults["time", "one", number] = WorkerFault("head", "was killed by SIGKILL")
+    one = only(play(script, replace(POLICY, max_pairs=8)))
+    assert one.verdict == "inconclusive"
+    assert len(one.pairs) == 8
+
+
+def test_a_worker_that_is_gone_before_it_runs_is_a_false_start(play):
+    script = Script(ratio=noisy())
+    script.faults["run", "", 2] = WorkerFault("head", "was killed by SIGKILL")
+    one = only(play(script))
+    assert one.verdict == "unchanged"
+    assert one.notes == ("a pair did not start: head's worker was killed by SIGKILL",)
+    script = Script(ratio=noisy())
+    for number in range(1, 50):
+        script.faults["run", "", number] = WorkerFault("head", "was killed by SIGKILL")
+    one = only(play(script))
+    assert (one.verdict, one.reasons) == ("incomparable", ("head's worker was killed by SIGKILL",))
+    assert len(script.pairs) == 2
+
+
+# --- a census is from two processes a side ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("census_only", [False, True])
+def test_a_small_budget_ends_the_timing_and_not_the_census(play, monkeypatch, census_only):
+    clock = iter(float(second) for second in range(0, 100_000, 5))
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: next(clock))
+    script = Script(ratio=noisy())
+    one = only(play(script, replace(POLICY, seconds=1, least_pairs=0), census_only=census_only))
+    assert one.verdict == (None if census_only else "inconclusive")
+    assert one.census.captures == 2
+    assert (len(script.pairs), len(one.pairs)) == (2, 0 if census_only else 1)
+
+
+def test_a_census_that_nobody_took_does_not_pass(play, monkeypatch):
+    clock = iter(float(second) for second in range(0, 100_000, 5))
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: next(clock))
+    script = Script(ratio=noisy())
+    for number in range(1, 50):
+        script.faults["profile", "one", number] = SuspendedError("the machine was suspended meanwhile")
+    one = only(play(script, replace(POLICY, seconds=1, least_pairs=0), census_only=True))
+    assert (one.verdict, one.reasons) == ("incomparable", ("the machine was suspended meanwhile",))
+    assert len(script.pairs) == 3
+
+
+# --- interrupts at the wrong moment -------------------------------------------------------------------
+
+
+@pytest.fixture
+def ctrl_c(monkeypatch):
+    """SIGINT as in a terminal, however these tests were started."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_while_results_are_put_together_waits_for_them(play, monkeypatch, ctrl_c):
+    really = draft_module.judge_census
+
+    def interrupted(*arguments):
+        ctrl_c()
+        return really(*arguments)
+
+    monkeypatch.setattr(draft_module, "judge_census", interrupted)
+    outcome = None
+    with pytest.raises(KeyboardInterrupt), interrupts_held():
+        outcome = play(Script(ratio=noisy(0.08)))
+    assert outcome is not None
+    assert not outcome.interrupted
+    assert only(outcome).verdict == "regressed"
+
+
+def test_where_interrupts_are_held_they_still_stop_the_loop(play, ctrl_c):
+    script = Script(("fast", "slow"), mixed)
+    taken = FakePair.time
+
+    def stop(self, ready):
+        if self.number == 6:
+            ctrl_c()
+        return taken(self, ready)
+
+    with pytest.MonkeyPatch.context() as patch, interrupts_held():
+        patch.setattr(FakePair, "time", stop)
+        outcome = play(script)
+    assert outcome.interrupted
+    assert ([one.name for one in outcome.benchmarks], outcome.unfinished) == (["fast"], ("slow",))
+    assert script.pairs[-1].closed

@@ -10,6 +10,7 @@ from perfsuite.codec import from_json, to_json
 from perfsuite.environment import gather_environment
 from perfsuite.errors import StoreError
 from perfsuite.gate.calibration import FORMAT, Calibration
+from perfsuite.gate.model import Policy
 from perfsuite.records import Environment
 from perfsuite.store.files import parse_document, reason, write_atomically
 
@@ -72,15 +73,19 @@ def load_calibration(directory: Path) -> Calibration | None:
 
 
 def budget_of(directory: Path, threshold: float) -> float | None:
-    """The seconds a benchmark that the calibration of this machine recommends at this threshold; None without one.
+    """The seconds a benchmark that the calibration of this machine asks for at this threshold.
+
+    None without one, and where the default suffices: less would save nothing, since a gate stops as soon as it knows,
+    and would be too little where several benchmarks are judged at once.
 
     Raises:
         StoreError: as :func:`load_calibration`.
     """
     calibration = load_calibration(directory)
-    if calibration is None or not _is_here(calibration.environment):
+    if calibration is None or not _is_here(calibration.environment) or calibration.policy.threshold != threshold:
         return None
-    return calibration.recommended_seconds if calibration.policy.threshold == threshold else None
+    seconds = calibration.recommended_seconds
+    return seconds if seconds is not None and seconds > Policy().seconds else None
 
 
 def _is_here(environment: Environment | None) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from perfsuite.gate.model import Judgement, Policy
 from perfsuite.sequential import check_plan, estimate, multiplier
 from perfsuite.stats import student_t_quantile
+from perfsuite.strays import strays
 
 #: The least standard deviation of a log-ratio that is believed.  Medians of steps of a few microseconds, read off a
 #: clock of whole nanoseconds, can be equal in every pair; that says that they differ by less than the clock shows.
@@ -24,6 +25,7 @@ MOST_PAIRS = 1000
 POWER = 0.8
 #: exp of anything more is no float any more; it comes up where two pairs have a spread of many octaves.
 _LARGEST = 700.0
+_SIDES = ("base", "head")
 
 
 def judge(
@@ -37,6 +39,9 @@ def judge(
     at all benchmarks hold the true ratios with probability ``policy.confidence``, if the log-ratios of a benchmark are
     independent and roughly normal; the benchmarks may depend on each other in any way (Bonferroni: each gets an equal
     part of the error).
+
+    Pairs far from all others are set aside, one of eight at most (:mod:`perfsuite.strays`); estimate and interval are
+    those of the rest.
 
     Args:
         log_ratios: log(head ÷ base), one of each pair of processes, in any order.
@@ -55,25 +60,31 @@ def judge(
         raise ValueError("the log-ratio of a pair is not finite, so a median of its steps is not a positive number")
     if count > policy.max_pairs:
         raise ValueError(f"{count} pairs where the plan ends after {policy.max_pairs}")
-    groups = _by_start(log_ratios, started)
+    places = _by_start(count, started)
     if count < 2:
         return Judgement("inconclusive", process_pairs=count)
-    ready = count >= policy.min_pairs and all(groups)
-    if count <= len(groups) or not all(groups):
-        groups = (log_ratios,)
+    if count <= len(places) or not all(places):
+        places = (range(count),)
+    ready = started is None or len(places) == len(_SIDES)
+    groups = [[log_ratios[place] for place in group] for group in places]
+    aside = sorted(places[group][place] for group, place in strays(groups, RESOLUTION))
+    groups = [[log_ratios[place] for place in group if place not in aside] for group in places]
+    used = count - len(aside)
     middle, spread, unit = estimate(groups)
     spread = max(spread, RESOLUTION)
-    half = multiplier(count, alpha, policy.min_pairs, policy.max_pairs, len(groups)) * spread * unit
+    half = multiplier(used, alpha, policy.min_pairs, policy.max_pairs, len(groups)) * spread * unit
+    ready = ready and used >= policy.min_pairs
     verdict = _verdict(middle, half, math.log1p(policy.threshold)) if ready else "inconclusive"
-    further = None if verdict != "inconclusive" else _further_pairs(middle, spread, count, policy, alpha, len(groups))
+    further = None if verdict != "inconclusive" else _further_pairs(middle, spread, used, policy, alpha, len(groups))
     return Judgement(
         verdict=verdict,
         ratio=_exp(middle),
         interval=(_exp(middle - half), _exp(middle + half)),
         process_pairs=count,
-        minimal_detectable=minimal_detectable(count, spread, policy, family, len(groups)),
+        minimal_detectable=minimal_detectable(used, spread, policy, family, len(groups)),
         further_pairs=further,
         spread=spread,
+        strays=tuple(aside),
     )
 
 
@@ -119,15 +130,13 @@ def error_share(policy: Policy, family: int) -> float:
     return alpha
 
 
-def _by_start(log_ratios: Sequence[float], started: Sequence[str] | None) -> tuple[Sequence[float], ...]:
+def _by_start(count: int, started: Sequence[str] | None) -> Sequence[Sequence[int]]:
+    """The places of the pairs that were started in each order; all together where that is not known."""
     if started is None:
-        return (log_ratios,)
-    if len(started) != len(log_ratios) or not set(started) <= {"base", "head"}:
-        raise ValueError(f"{len(log_ratios)} pairs, and which side was started first: {list(started)}")
-    return tuple(
-        [value for value, side in zip(log_ratios, started, strict=True) if side == wanted]
-        for wanted in ("base", "head")
-    )
+        return (range(count),)
+    if len(started) != count or not set(started) <= set(_SIDES):
+        raise ValueError(f"{count} pairs, and which side was started first: {list(started)}")
+    return tuple([place for place, side in enumerate(started) if side == wanted] for wanted in _SIDES)
 
 
 def _unit(count: int, groups: int) -> float:

@@ -9,17 +9,19 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-#: What is installed in a virtual environment that lies within the repository is not the repository's.
-_INSTALLED = ("site-packages", "dist-packages")
+from perfsuite.gate.prefixes import is_installed
 
 
 def loaded_files(roots: Iterable[str], maps: Path = Path("/proc/self/maps")) -> Mapping[str, str]:
-    """Every Python module and shared object under ``roots`` that this process has loaded: real path → SHA-256."""
-    folders = tuple(os.path.join(os.path.realpath(root), "") for root in roots)
+    """Every Python module and shared object under ``roots`` that this process has loaded: real path → SHA-256.
+
+    What belongs to an interpreter or an environment that lies within a repository is not the repository's.
+    """
+    folders = _real(roots)
     found = {}
     for path in sorted({*_modules(), *_mapped(maps)}):
         real = os.path.realpath(path)
-        if real.startswith(folders) and not any(part in _INSTALLED for part in real.split(os.sep)):
+        if _is_code(real, folders):
             digest = _sha256(real)
             if digest is not None:
                 found[real] = digest
@@ -31,15 +33,52 @@ def loaded_elsewhere(names: Iterable[str], roots: Iterable[str]) -> Mapping[str,
 
     What is installed counts as outside, wherever it lies; what is Python's own is left out.
     """
-    folders = tuple(os.path.join(os.path.realpath(root), "") for root in roots)
+    folders = _real(roots)
     found = {}
     for name in names:
         path = getattr(sys.modules.get(name), "__file__", None)
         if isinstance(path, str) and name.partition(".")[0] not in sys.stdlib_module_names:
             real = os.path.realpath(path)
-            if not real.startswith(folders) or any(part in _INSTALLED for part in real.split(os.sep)):
+            if not _is_code(real, folders):
                 found[name] = real
     return found
+
+
+def foreign(loaded: Mapping[str, Mapping[str, str]], roots: Mapping[str, str]) -> str | None:
+    """Why two sides do not each run their own code; None where they do.
+
+    Args:
+        loaded: by side, :func:`loaded_files` of its worker.
+        roots: by side, the root of its tree.
+    """
+    real = {side: os.path.realpath(root) for side, root in roots.items()}
+    if len(set(real.values())) == 1:
+        return None
+    for side, other in (tuple(roots), tuple(roots)[::-1]):
+        own, theirs = (os.path.join(real[name], "") for name in (side, other))
+        for path in loaded[side]:
+            owner = max((root for root in (own, theirs) if path.startswith(root)), key=len, default=own)
+            if owner == theirs:
+                return (
+                    f"{side} ran {os.path.relpath(path, theirs)} from {other}'s tree: it is installed from there; give "
+                    f"{side} an interpreter of its own in which its code is installed, {side} python:PATH, or import "
+                    "it from the folder pytest runs in"
+                )
+    return None
+
+
+def _real(roots: Iterable[str]) -> tuple[str, ...]:
+    return tuple(map(os.path.realpath, roots))
+
+
+def _is_code(path: str, folders: Iterable[str]) -> bool:
+    """Whether a file is the code of one of the repositories."""
+    around = [folder for folder in folders if path.startswith(os.path.join(folder, ""))]
+    return any(not _is_installed(os.path.dirname(path), folder) for folder in around)
+
+
+#: By folder: a worker has thousands of files in hundreds of them, and says so for each of its benchmarks.
+_is_installed = functools.cache(is_installed)
 
 
 def _modules() -> Iterator[str]:

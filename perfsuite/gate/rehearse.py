@@ -17,12 +17,14 @@ from pathlib import Path
 
 from perfsuite.capture import calibration
 from perfsuite.capture.calibration.step import PLANT
-from perfsuite.environment import libc, usable_cpus
+from perfsuite.environment import find_allocator, libc, usable_cpus
 from perfsuite.errors import CaptureError
 from perfsuite.gate.affinity import on_cpus
+from perfsuite.gate.leftovers import OwnFolder, sweep
 from perfsuite.gate.model import PairTrace
-from perfsuite.gate.pair import SIDES, Collected, Pair
-from perfsuite.gate.worker import Runnable
+from perfsuite.gate.pair import SIDES, Collected, Pair, SuspendedError
+from perfsuite.gate.runnables import inherited, plugins_here, runnable
+from perfsuite.gate.worker import Runnable, WorkerFault
 from perfsuite.quiet import quiet_settings
 from perfsuite.records import Environment
 from perfsuite.stats import mean
@@ -39,9 +41,13 @@ _PROBES = 4
 @contextmanager
 def step_folder() -> Iterator[Path]:
     """A folder that holds the step and nothing else; no settings of a project apply there."""
-    with tempfile.TemporaryDirectory(prefix="perfsuite-calibration-") as folder:
-        shutil.copy(Path(calibration.__file__).with_name(STEP), folder)
-        yield Path(folder)
+    sweep(Path(tempfile.gettempdir()), None)
+    folder = OwnFolder("calibration")
+    try:
+        shutil.copy(Path(calibration.__file__).with_name(STEP), folder.path)
+        yield folder.path
+    finally:
+        folder.remove()
 
 
 @dataclass(frozen=True)
@@ -62,15 +68,26 @@ def rehearse(
     shares: Sequence[float],
     progress: Callable[[str], object] = lambda text: None,
     seed: int | None = None,
+    allocator: str = "auto",
+    threads: int | None = None,
 ) -> Rehearsal:
     """Record ``pairs`` pairs of equal sides and ``planted_pairs`` of each planted slowdown, mixed in time.
 
+    Args:
+        pairs: how many.
+        planted_pairs: and of each slowdown.
+        shares: the slowdowns.
+        progress: called with a line that says what runs.
+        seed: of every order.
+        allocator: of the workers, as :func:`perfsuite.quiet.quiet_settings` has it.
+        threads: as there.
+
     Raises:
-        CaptureError: the step does not run here; WorkerFault: a worker failed.
+        CaptureError: the step does not run here; WorkerFault: a worker failed, twice in a row.
     """
     chance = random.Random(seed)
     first_pair: list[tuple[Environment, float]] = []
-    with _recorder(chance, first_pair) as record:
+    with _recorder(chance, first_pair, allocator, threads) as record:
         elements = _sizes(shares, partial(_cost, record, _PROBES, progress)) if shares and planted_pairs else {}
         equal: list[PairTrace] = []
         planted: dict[float, list[PairTrace]] = {share: [] for share in elements}
@@ -119,16 +136,33 @@ def _cost(record: _Record, pairs: int, progress: Callable[[str], object], elemen
 
 
 @contextmanager
-def _recorder(chance: random.Random, first_pair: list[tuple[Environment, float]]) -> Iterator[_Record]:
-    settings = quiet_settings(os.environ, usable_cpus(), glibc=libc().startswith("glibc"))
-    variables = {**os.environ, **settings.variables}
+def _recorder(
+    chance: random.Random,
+    first_pair: list[tuple[Environment, float]],
+    allocator: str = "auto",
+    threads: int | None = None,
+) -> Iterator[_Record]:
+    settings = quiet_settings(
+        os.environ,
+        usable_cpus(),
+        allocator=allocator,
+        threads=threads,
+        glibc=libc().startswith("glibc"),
+        find_library=find_allocator,
+    )
+    # No settings of a project apply to the step, so no options of the user's do.
+    variables = {name: value for name, value in inherited(os.environ).items() if name != "PYTEST_ADDOPTS"}
+    plugins = plugins_here()
     with step_folder() as folder, on_cpus(settings.cpus):
 
         def record(elements: int, first: str) -> PairTrace:
-            own = {**variables, PLANT: str(elements)} if elements else variables
-            sides = {"base": variables, "head": own}
-            runnables = {side: Runnable(side, sys.executable, folder, sides[side]) for side in SIDES}
-            return _pair(runnables, first, chance, first_pair)
+            sides = {"base": variables, "head": {**variables, PLANT: str(elements)} if elements else variables}
+            runnables = {side: runnable(side, sys.executable, folder, sides[side], settings, plugins) for side in SIDES}
+            try:
+                return _pair(runnables, first, chance, first_pair)
+            except (WorkerFault, SuspendedError):
+                # Once: an hour of pairs is not lost for one of them, and what fails again is no accident.
+                return _pair(runnables, first, chance, first_pair)
 
         yield record
 
@@ -139,13 +173,7 @@ def _pair(
     began = time.monotonic()
     with Pair(runnables, {side: [STEP] for side in SIDES}, first, _TIMEOUT, chance) as pair:
         found = pair.collect(dict.fromkeys(SIDES, ()), ())
-        for side in SIDES:
-            listed = found[side]
-            if not isinstance(listed, Collected):
-                raise listed
-            if not listed.benchmarks:
-                raise CaptureError(f"the calibration step cannot be run: {'; '.join(listed.errors) or 'not collected'}")
-        pair.run({side: [one.nodeid for one in found[side].benchmarks.values()] for side in SIDES})  # type: ignore[union-attr]
+        pair.run({side: _nodeids(found[side]) for side in SIDES})
         ready = pair.begin()
         trace, _ = pair.time(ready)
         aside = 0.0
@@ -157,3 +185,12 @@ def _pair(
         pair.finish()
         pair.part()
     return replace(trace, seconds=time.monotonic() - began - aside)
+
+
+def _nodeids(found: Collected | WorkerFault) -> Sequence[str]:
+    if isinstance(found, WorkerFault):
+        raise found
+    if not found.benchmarks:
+        why = "; ".join(one.why for one in found.errors) or "not collected"
+        raise CaptureError(f"the calibration step cannot be run: {why}")
+    return [one.nodeid for one in found.benchmarks.values()]

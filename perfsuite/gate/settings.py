@@ -35,8 +35,8 @@ class GateSettings:
 
     threshold: float = Policy().threshold
     confidence: float = Policy().confidence
-    #: Seconds for each benchmark.
-    budget: float = Policy().seconds
+    #: Seconds for each benchmark; None for the default, which a calibration of the machine may raise.
+    budget: float | None = None
     max_pairs: int = Policy().max_pairs
     #: ``fail`` or ``pass``: what becomes of a benchmark that could not be decided.
     inconclusive: str = "fail"
@@ -72,6 +72,16 @@ def find_settings(cwd: Path, root: Path) -> Path | None:
         if folder == top:
             break
     return None
+
+
+def settings_for(cwd: Path, root: Path) -> tuple[GateSettings, Path | None]:
+    """The settings that count in a folder, and the file they are from: as :func:`find_settings`; else the defaults.
+
+    Raises:
+        UsageError: as :func:`find_settings` and :func:`read_settings`.
+    """
+    found = find_settings(cwd, root)
+    return (read_settings(found.parent), found) if found is not None else (GateSettings(), None)
 
 
 def read_settings(root: Path) -> GateSettings:
@@ -133,7 +143,7 @@ def policy_for(settings: GateSettings, name: str, group: str | None, marker_thre
         threshold=threshold,
         confidence=settings.confidence,
         max_pairs=settings.max_pairs,
-        seconds=settings.budget,
+        seconds=settings.budget if settings.budget is not None else Policy().seconds,
     )
 
 

@@ -81,8 +81,7 @@ class Trees:
         """
         self._cwd = Path(cwd or Path()).resolve()
         self._temporary = Path(temporary or tempfile.gettempdir()).resolve()
-        self._folder: Path | None = None
-        self._lock: int | None = None
+        self._folder: leftovers.OwnFolder | None = None
         self._opened = 0
         #: Why there is no repository, or None.
         self._absence: str | None = None
@@ -98,6 +97,10 @@ class Trees:
         except GitError as error:
             if "dubious ownership" in str(error):
                 raise UsageError(f"{error}; git config --global --add safe.directory allows it") from error
+            if "must be run in a work tree" in str(error):
+                raise UsageError(
+                    f"{self._cwd} is in a repository, but in no working tree: run the gate in one"
+                ) from error
             if "not a git repository" not in str(error):
                 raise
             self._absence = f"{self._cwd} is not in a git repository"
@@ -139,11 +142,8 @@ class Trees:
         """Remove the worktrees; interrupts wait until that is done."""
         with interrupts_held():
             folder, self._folder = self._folder, None
-            if folder is not None and not leftovers.remove_folder(folder, self._common):
-                warnings.warn(f"{folder} could not be removed", PerfsuiteWarning, stacklevel=2)
-            if self._lock is not None:
-                os.close(self._lock)
-                self._lock = None
+            if folder is not None and not folder.remove(self._common):
+                warnings.warn(f"{folder.path} could not be removed", PerfsuiteWarning, stacklevel=2)
 
     def _working_tree(self) -> Tree:
         if self._absence is not None:
@@ -164,9 +164,8 @@ class Trees:
         try:
             if self._folder is None:
                 with interrupts_held():  # what is made must be known to close()
-                    self._folder = self._temporary / leftovers.new_name()
-                    self._lock = leftovers.claim(self._folder)
-            parent = self._folder / str(self._opened)
+                    self._folder = leftovers.OwnFolder("gate", self._temporary)
+            parent = self._folder.path / str(self._opened)
             parent.mkdir()
         except OSError as error:
             raise UsageError(
@@ -186,6 +185,8 @@ class Trees:
 
     def _advice(self, reference: str) -> str:
         """What may be the matter with a reference that git does not know."""
+        if not run_git(self.root, "rev-list", "--all", "--max-count=1"):
+            return "in this repository, which has no commit yet"
         remote = _lines(run_git(self.root, "for-each-ref", "--format=%(refname:short)", f"refs/remotes/*/{reference}"))
         if remote:
             return f"in this repository; did you mean git:{remote[0]}?"
