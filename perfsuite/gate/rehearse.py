@@ -27,15 +27,16 @@ from perfsuite.gate.runnables import inherited, plugins_here, runnable
 from perfsuite.gate.worker import Runnable, WorkerFault
 from perfsuite.quiet import quiet_settings
 from perfsuite.records import Environment
-from perfsuite.stats import mean
+from perfsuite.stats import median
 
 #: Records a pair whose head has so many elements planted, and whose worker of this side is started first.
 _Record = Callable[[int, str], PairTrace]
 STEP = "test_calibration_step.py"
 _TIMEOUT = 300.0
-#: Elements of the first plant, which shows how many make how much: some 10 % of the step, more than pairs differ by.
-_PROBE_ELEMENTS = 1_500_000
-_PROBES = 4
+#: Elements of the two plants that show how many make how much: some 2 and 10 % of the step.
+_PROBES = 400_000, 2_400_000
+#: Pairs that each of them is measured with.
+_PROBE_PAIRS = 4
 
 
 @contextmanager
@@ -88,7 +89,7 @@ def rehearse(
     chance = random.Random(seed)
     first_pair: list[tuple[Environment, float]] = []
     with _recorder(chance, first_pair, allocator, threads) as record:
-        elements = _sizes(shares, partial(_cost, record, _PROBES, progress)) if shares and planted_pairs else {}
+        elements = _sizes(shares, partial(_cost, record, _PROBE_PAIRS, progress)) if shares and planted_pairs else {}
         equal: list[PairTrace] = []
         planted: dict[float, list[PairTrace]] = {share: [] for share in elements}
         # Mixed, so that a machine that changes with the hour changes for all of them.
@@ -114,25 +115,22 @@ def plant_sizes(shares: Sequence[float], pairs: int, seed: int | None = None) ->
 
 
 def _sizes(shares: Sequence[float], cost: Callable[[int], float]) -> dict[float, int]:
-    probe = cost(_PROBE_ELEMENTS)
-    if not probe > 0:
+    """By the straight line through two plants that lie well apart.
+
+    The cost is not proportional to the elements: any of them wakes a thread and empties caches.
+    """
+    few, many = _PROBES
+    least, most = cost(few), cost(many)
+    if not most > max(least, 0.0):
         raise CaptureError("the planted operator costs nothing that can be measured here: is the machine busy?")
-    sizes = {}
-    for share in shares:
-        guess = max(1, round(_PROBE_ELEMENTS * share / probe))
-        # The first elements cost more than the last, since for any of them a thread is woken and caches are emptied:
-        # so what was guessed is measured, too, and the straight line through both is followed.
-        measured = cost(guess)
-        slope = (probe - measured) / (_PROBE_ELEMENTS - guess) if guess != _PROBE_ELEMENTS else 0.0
-        size = guess + (share - measured) / slope if slope > 0 else guess
-        # A measurement that went wrong does not lead astray.
-        sizes[share] = max(1, round(min(max(size, guess / 4), guess * 2)))
-    return sizes
+    slope = (most - least) / (many - few)
+    return {share: max(1, round(few + (share - least) / slope)) for share in shares}
 
 
 def _cost(record: _Record, pairs: int, progress: Callable[[str], object], elements: int) -> float:
     progress("finding out what the planted operator costs")
-    return math.expm1(mean([record(elements, SIDES[number % 2]).log_ratio for number in range(pairs)]))
+    # The median: a process that is slow for as long as it lives says nothing about the plant.
+    return math.expm1(median([record(elements, SIDES[number % 2]).log_ratio for number in range(pairs)]))
 
 
 @contextmanager
