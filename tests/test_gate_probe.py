@@ -172,8 +172,8 @@ def test_what_is_no_interpreter_is_one_line(
 
 def test_the_script_is_text_that_an_old_python_reads() -> None:
     # No f-string, no annotation, nothing that came after Python 3.6: or it could not say how old it is.
-    compile(module._SCRIPT, "script", "exec", dont_inherit=True)
-    assert not re.search(r"\bf[\"']|:=|->|match ", module._SCRIPT)
+    compile(module._script(), "script", "exec", dont_inherit=True)
+    assert not re.search(r"\bf[\"']|:=|->|match ", module._script())
 
 
 def test_an_interpreter_that_hangs_is_given_up_on(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,7 +311,7 @@ def test_workers_and_interpreters_are_asked_by_one_rule(tmp_path: Path) -> None:
         (tmp_path / name).mkdir(parents=True)
     root = str(tmp_path / "repo")
     names: dict[str, Callable[[str, str], bool]] = {}
-    exec(module._SCRIPT.replace("main(*sys.argv[1:])", ""), names)
+    exec(module._script().replace("main(*sys.argv[1:])", ""), names)
     for path, installed in (("env/lib/pace", True), ("src/pace", False), (".venv/lib/site-packages/pace", True)):
         assert is_installed(f"{root}/{path}", root) is installed
         assert names["is_installed"](f"{root}/{path}", root) is installed

@@ -301,3 +301,22 @@ def test_a_slow_phase_has_one_edge():
     # Some begin slow, some end slow.
     assert (found[:, 0] > found[:, -1]).any()
     assert (found[:, 0] < found[:, -1]).any()
+
+
+@pytest.mark.parametrize("places", [(3,), (8, 13), (2, 5)])
+def test_what_is_far_from_all_others_is_set_aside_as_the_gate_does(places):
+    """Each row looked at as a gate looks at its pairs, where one or two of them lie far out."""
+    random = np.random.default_rng(sum(places))
+    rows = random.standard_normal((40, 20)) * 0.008
+    for place in places:
+        rows[:, place] += 0.15
+    policy = Policy(max_pairs=20, seconds=1000.0)
+    verdicts, pairs = looks(rows, policy, 1)
+    set_aside = 0
+    for row, verdict, count in zip(rows.tolist(), verdicts, pairs, strict=True):
+        started = [("base", "head")[n % 2] for n in range(20)]
+        seen = [judge(row[:n], policy, 1, started[:n]) for n in range(policy.min_pairs, 21)]
+        first = next((one for one in seen if one.decided), seen[-1])
+        assert (OUTCOMES[verdict], count) == (first.verdict, first.process_pairs)
+        set_aside += len(first.strays)
+    assert set_aside > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import json
 import os
@@ -112,8 +113,10 @@ def _plain(function: Callable[..., object]) -> str:
     return ast.unparse(tree)
 
 
-#: What is the repository's is asked by the same rule as in workers.
-_SCRIPT = "\n\n".join((_MAIN, _plain(within), _plain(is_installed), "main(*sys.argv[1:])\n"))
+@functools.cache
+def _script() -> str:
+    """What the interpreter runs; what is the repository's is asked by the same rule as in workers."""
+    return "\n\n".join((_MAIN, _plain(within), _plain(is_installed), "main(*sys.argv[1:])\n"))
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,7 @@ def find_python(python: str | None) -> str:
 
 
 def _ask(path: str, tree: Tree, variables: Mapping[str, str]) -> dict[str, Any]:
-    command = [path, "-c", _SCRIPT, _MARK, str(tree.origin), str(tree.path)]
+    command = [path, "-c", _script(), _MARK, str(tree.origin), str(tree.path)]
     try:
         done = run_child(command, {**os.environ, **variables}, _SECONDS, cwd=tree.cwd)
     except OSError as error:

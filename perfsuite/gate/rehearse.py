@@ -110,7 +110,7 @@ def plant_sizes(shares: Sequence[float], pairs: int, seed: int | None = None) ->
         CaptureError: the step does not run here, or elements cost nothing that could be measured; WorkerFault: a worker
             failed.
     """
-    with _recorder(random.Random(seed), []) as record:
+    with _recorder(random.Random(seed), None) as record:
         return _sizes(shares, partial(_cost, record, pairs, lambda text: None))
 
 
@@ -136,7 +136,7 @@ def _cost(record: _Record, pairs: int, progress: Callable[[str], object], elemen
 @contextmanager
 def _recorder(
     chance: random.Random,
-    first_pair: list[tuple[Environment, float]],
+    first_pair: list[tuple[Environment, float]] | None,
     allocator: str = "auto",
     threads: int | None = None,
 ) -> Iterator[_Record]:
@@ -166,7 +166,10 @@ def _recorder(
 
 
 def _pair(
-    runnables: Mapping[str, Runnable], first: str, chance: random.Random, first_pair: list[tuple[Environment, float]]
+    runnables: Mapping[str, Runnable],
+    first: str,
+    chance: random.Random,
+    first_pair: list[tuple[Environment, float]] | None,
 ) -> PairTrace:
     began = time.monotonic()
     with Pair(runnables, {side: [STEP] for side in SIDES}, first, _TIMEOUT, chance) as pair:
@@ -175,7 +178,7 @@ def _pair(
         ready = pair.begin()
         trace, _ = pair.time(ready)
         aside = 0.0
-        if not first_pair:
+        if first_pair is not None and not first_pair:  # who wants to know is told once
             environment, profiled = pair.environments()["base"], time.monotonic()
             pair.profile(ready)
             aside = time.monotonic() - profiled

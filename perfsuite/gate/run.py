@@ -96,6 +96,7 @@ class _Gate:
         self._listed = False
 
     def loop(self) -> None:
+        """Run pairs until no benchmark needs another one."""
         while not self._listed or self._todo():
             began = time.monotonic()
             todo = self._todo()
