@@ -303,7 +303,7 @@ def test_a_slow_phase_has_one_edge():
     assert (found[:, 0] < found[:, -1]).any()
 
 
-@pytest.mark.parametrize("places", [(3,), (8, 13), (2, 5)])
+@pytest.mark.parametrize("places", [(3,), (0,), (2, 5)])
 def test_what_is_far_from_all_others_is_set_aside_as_the_gate_does(places):
     """Each row looked at as a gate looks at its pairs, where one or two of them lie far out."""
     random = np.random.default_rng(sum(places))
