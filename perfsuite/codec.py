@@ -81,6 +81,7 @@ def _array(item: Any) -> _Decoder:
     decode = _decoder(item)
 
     def array(data: Any) -> Any:
+        """The items as a tuple; what does not fit says at which place."""
         if not isinstance(data, list):
             raise _wrong("an array", data)
         decoded = []
@@ -110,6 +111,7 @@ def _record(kind: type) -> _Decoder:
     required = [f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
 
     def record(data: Any) -> Any:
+        """The object as a record: its keys are fields, and each field that has no default must be among them."""
         if not isinstance(data, dict):
             raise _wrong("an object", data)
         values = {}

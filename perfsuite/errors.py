@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 #: What a command exits with after Ctrl-C, as shells have it.
 INTERRUPTED = 130
+#: What it exits with after a fault of its own, which sysexits.h calls EX_SOFTWARE: no verdict has this code.
+FAULT = 70
 
 
 class PerfsuiteError(Exception):

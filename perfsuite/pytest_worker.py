@@ -22,7 +22,7 @@ from perfsuite.capture.step import Step
 from perfsuite.capture.timing import time_turn, warm_up
 from perfsuite.codec import to_json
 from perfsuite.errors import PerfsuiteError
-from perfsuite.gate.loaded import loaded_elsewhere, loaded_files
+from perfsuite.gate.loaded import extensions_elsewhere, loaded_elsewhere, loaded_files
 from perfsuite.gate.naming import is_named
 from perfsuite.protocol import PROTOCOL, Channel, ClosedError, ProtocolError
 from perfsuite.pytest_settings import MarkerSettings, read_marker
@@ -159,6 +159,7 @@ class WorkerSession:
                 cold=cold,
                 loaded=loaded_files(self._roots),
                 elsewhere=loaded_elsewhere(self._names, self._roots),
+                extensions=list(extensions_elsewhere(self._roots)),
             )
             while (command := self._channel.receive())["type"] != "finish":
                 self._obey(command, step, recorder, marker, model)
@@ -199,7 +200,9 @@ class WorkerSession:
 def _profile(step: Step, recorder: PhaseRecorder, marker: MarkerSettings, model: Any, steps: int) -> Any:
     from perfsuite.capture.passes import Settings, capture_profile, infer_dtype
 
-    settings = Settings(("operators", "primitives", "memory"), steps, marker.backend)
+    # Whoever asks knows by the marker that a census is wanted.
+    memory = ("memory",) if marker.passes is None or "memory" in marker.passes else ()
+    settings = Settings(("operators", "primitives", *memory), steps, marker.backend)
     profile = to_json(capture_profile(step, recorder, settings))
     return {**profile, "scale": marker.scale, "dtype": marker.dtype or infer_dtype(model)}
 
@@ -226,6 +229,8 @@ def _described(item: pytest.Item) -> dict[str, Any]:
         "name": marker.name or item.nodeid,
         "group": group if isinstance(group, str) else None,
         "threshold": marker.threshold,
+        # The pass over primitives needs the one over operators, and takes it along.
+        "census": marker.passes is None or "primitives" in marker.passes,
     }
 
 

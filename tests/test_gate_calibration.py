@@ -70,16 +70,27 @@ def test_the_power_curve_rises(quiet):
 
 
 def test_time_buys_smaller_changes(quiet):
-    assert [plan.pairs for plan in quiet.plans] == list(PLANS)
-    assert [plan.seconds for plan in quiet.plans] == [6.0 * pairs for pairs in PLANS]
+    assert [plan.pairs for plan in quiet.plans] == [8, 10, 12, 15, 20]
+    assert [plan.seconds for plan in quiet.plans] == [6.0 * plan.pairs for plan in quiet.plans]
     detectable = [plan.minimal_detectable for plan in quiet.plans]
     assert detectable == sorted(detectable, reverse=True)
     assert all(one > 0.03 for one in detectable)
     assert all(plan.mean_seconds <= plan.seconds + 1e-9 for plan in quiet.plans)
 
 
+@pytest.mark.parametrize(("most", "plans"), [(5, [5]), (9, [8, 9]), (18, [8, 10, 12, 15, 18]), (100, list(PLANS))])
+def test_no_plan_ends_later_than_the_projects_gates_do(most, plans):
+    # At such a confidence nothing has to be simulated for the intervals.
+    policy = Policy(max_pairs=most, confidence=0.9999)
+    found = calibrate([a_pair(k) for k in range(10)], {}, policy, created=CREATED, decisions=20)
+    assert [plan.pairs for plan in found.plans] == plans
+    # 15 pairs of 6 s fit into 90 s.
+    assert (found.policy.max_pairs, found.policy.confidence) == (min(most, 15), 0.9999)
+    assert "99.99% confidence" in render_calibration(found, width=200, color=False)
+
+
 def test_the_recommended_budget_is_the_least_that_suffices(quiet):
-    at = PLANS.index(quiet.recommended_pairs)
+    at = [plan.pairs for plan in quiet.plans].index(quiet.recommended_pairs)
     assert min(quiet.plans[at].unchanged, quiet.plans[at].found) >= WANTED
     assert all(min(plan.unchanged, plan.found) < WANTED for plan in quiet.plans[:at])
     assert quiet.recommended_seconds == quiet.recommended_pairs * 6.0

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from perfsuite.capture.calibration.step import PLANTED
+from perfsuite.capture.calibration.step import PLANT, PLANTED
 from perfsuite.cli import main
 from perfsuite.environment import gather_environment
 from perfsuite.errors import CaptureError, StoreError
 from perfsuite.gate import rehearse as rehearse_module
 from perfsuite.gate import session
+from perfsuite.gate.answers import SuspendedError
 from perfsuite.gate.calibration_store import NAME, budget_of, load_calibration, save_calibration
 from perfsuite.gate.messages import Listed
 from perfsuite.gate.model import Policy
-from perfsuite.gate.pair import SuspendedError
-from perfsuite.gate.rehearse import Rehearsal, _sizes, rehearse
-from perfsuite.gate.run import Outcome
+from perfsuite.gate.rehearse import Rehearsal, _Besides, _sizes, plant_sizes, rehearse
+from perfsuite.gate.request import Outcome
 from perfsuite.gate.worker import WorkerFault
 from tests.samples import an_environment
 from tests.test_gate_calibration import made
@@ -36,26 +36,27 @@ def test_what_is_kept_is_read_again(tmp_path, calibration):
     path = save_calibration(tmp_path / "new", calibration)
     assert path == tmp_path / "new" / NAME
     assert load_calibration(tmp_path / "new") == calibration
-    assert budget_of(tmp_path / "new", 0.03) == 120.0
-    assert budget_of(tmp_path / "new", 0.01) is None
+    assert budget_of(tmp_path / "new", 0.03, 0.95) == 120.0
+    assert budget_of(tmp_path / "new", 0.01, 0.95) is None
+    assert budget_of(tmp_path / "new", 0.03, 0.99) is None
 
 
 @pytest.mark.parametrize("seconds", [None, 24.0, Policy().seconds])
 def test_a_budget_is_never_below_the_default(tmp_path, calibration, seconds):
     """A gate that knows stops earlier by itself, and one of many benchmarks needs more pairs than were calibrated."""
     save_calibration(tmp_path, replace(calibration, recommended_seconds=seconds))
-    assert budget_of(tmp_path, 0.03) is None
+    assert budget_of(tmp_path, 0.03, 0.95) is None
 
 
 def test_none_was_made(tmp_path):
     assert load_calibration(tmp_path) is None
-    assert budget_of(tmp_path, 0.03) is None
+    assert budget_of(tmp_path, 0.03, 0.95) is None
 
 
 def test_one_of_another_machine_says_nothing_about_this_one(tmp_path, calibration):
     for environment in (None, an_environment(), replace(gather_environment(), usable_cpus=999)):
         save_calibration(tmp_path, replace(calibration, environment=environment))
-        assert budget_of(tmp_path, 0.03) is None
+        assert budget_of(tmp_path, 0.03, 0.95) is None
 
 
 @pytest.mark.parametrize(
@@ -99,6 +100,8 @@ def test_the_gate_takes_its_default_budget_from_it_and_says_so(tmp_path, calibra
     # What somebody set is meant, also for steps so long that few pairs fit into it; one for another threshold is not.
     assert planned(seconds=5.0) == (Policy(seconds=5.0, least_pairs=0), [])
     assert planned(threshold=0.01) == (Policy(threshold=0.01), [])
+    (project / "pyproject.toml").write_text("[tool.perfsuite.gate]\nconfidence = 99\n")
+    assert planned() == (Policy(confidence=0.99), [])
     (project / "pyproject.toml").write_text("[tool.perfsuite.gate]\nbudget = 90\n")
     assert planned() == (Policy(seconds=90.0, least_pairs=0), [])
 
@@ -122,10 +125,15 @@ def test_the_command_prints_and_keeps_it(tmp_path, monkeypatch):
     assert asked == [(16, 4, (0.03, 0.06), 2, "auto", None)]
     assert "16 process pairs of equal sides" in " ".join(done.output.split())
     assert load_calibration(folder).pairs == 16
-    Path("pyproject.toml").write_text('[tool.perfsuite.gate]\nthreshold = 5\nallocator = "glibc"\nthreads = 1\n')
+    Path("pyproject.toml").write_text(
+        "[tool.perfsuite.gate]\nthreshold = 5\nconfidence = 99.99\nmax_pairs = 12\nallocator = 'glibc'\nthreads = 1\n"
+    )
     done = CliRunner().invoke(main, ["calibrate", "--pairs", "16", "--planted", "0", "--json", "--dir", str(folder)])
     assert asked[1:] == [(16, 0, (0.05, 0.1), None, "glibc", 1)]
-    assert load_calibration(folder).policy.threshold == 0.05
+    policy = load_calibration(folder).policy
+    assert (policy.threshold, policy.max_pairs) == (0.05, 12)
+    assert policy.confidence == pytest.approx(0.9999)
+    assert [plan.pairs for plan in load_calibration(folder).plans] == [8, 10, 12]
     assert json.loads(done.stdout)["pairs"] == 16
     assert json.loads((folder / NAME).read_text())["pairs"] == 16
 
@@ -178,32 +186,53 @@ def test_pairs_are_really_recorded(monkeypatch):
 def test_one_fault_costs_one_pair(monkeypatch, fault):
     tried = []
 
-    def recorded(runnables, first, chance, first_pair):
-        tried.append((first, runnables))
-        if len(tried) in (2, 4):
+    def recorded(runnables, first, chance, profiled):
+        tried.append((first, profiled))
+        if len(tried) in (1, 4):
             raise fault
-        if not first_pair:
-            first_pair.append((an_environment(), 1.0))
-        return a_pair(len(tried))
+        return a_pair(len(tried)), _Besides(an_environment(), len(tried)) if profiled else None
 
     monkeypatch.setattr(rehearse_module, "_pair", recorded)
     found = rehearse(4, 0, [])
     assert len(found.equal) == 4
-    firsts = [first for first, _ in tried]
-    assert firsts == ["base", "head", "head", "base", "base", "head"]
+    assert [first for first, _ in tried] == ["base", "base", "head", "base", "base", "head"]
+    # Until one has been.
+    assert [profiled for _, profiled in tried] == [True, True, False, False, False, False]
+    assert (found.environment, found.profile_seconds) == (an_environment(), 2)
+
+    def failed(runnables, first, chance, profiled):
+        tried.append((first, profiled))
+        raise fault
+
     tried.clear()
-    monkeypatch.setattr(rehearse_module, "_pair", lambda *_: (_ for _ in ()).throw(fault))
+    monkeypatch.setattr(rehearse_module, "_pair", failed)
     with pytest.raises(type(fault)):
         rehearse(4, 0, [])
+    assert len(tried) == 2
+
+
+def test_nobody_asks_what_else_a_pair_says_that_sizes_a_plant(monkeypatch):
+    asked = []
+
+    def recorded(runnables, first, chance, profiled):
+        elements = int(runnables["head"].variables[PLANT])
+        asked.append((elements, first, profiled))
+        return a_pair(len(asked), slower=elements * 5e-8, spread=0.0, start=0.0), None
+
+    monkeypatch.setattr(rehearse_module, "_pair", recorded)
+    sizes = plant_sizes([0.06], 2)
+    few, many = rehearse_module._PROBES
+    assert asked == [(few, "base", False), (few, "head", False), (many, "base", False), (many, "head", False)]
+    # The steps have a noise of their own.
+    assert sizes == {0.06: pytest.approx(0.06 / 5e-8, rel=0.3)}
 
 
 def test_the_users_options_of_pytest_do_not_count(monkeypatch):
     started = []
 
-    def recorded(runnables, first, chance, first_pair):
+    def recorded(runnables, first, chance, profiled):
         started.extend(runnables.values())
-        first_pair.append((an_environment(), 1.0))
-        return a_pair(1)
+        return a_pair(1), _Besides(an_environment(), 1.0)
 
     monkeypatch.setattr(rehearse_module, "_pair", recorded)
     monkeypatch.setenv("PYTEST_ADDOPTS", "-n4 -k nothing")

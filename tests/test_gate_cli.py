@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -16,11 +17,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from perfsuite.cli import main
-from perfsuite.errors import RenderError
+from perfsuite.errors import FAULT, RenderError
 from perfsuite.gate import session
 from perfsuite.gate.model import GateResult, Policy
 from perfsuite.gate.settings import GateSettings
+from perfsuite.store.ceilings import save_ceilings
 from tests import gate_results as made
+from tests.page import Page
+from tests.test_roofline import CEILINGS
 
 ROOT = Path(__file__).parent.parent
 #: The command in a process of its own, whose sides have run already: it says so, and waits for its input to close.
@@ -70,7 +74,7 @@ def test_two_outputs_in_one_file_are_refused(
 def test_a_file_that_cannot_be_written_costs_no_other(
     gated: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(result: GateResult) -> str:
+    def full(result: GateResult, **_: object) -> str:
         raise RenderError("it cannot be drawn")
 
     monkeypatch.setattr("perfsuite.present.gate.report.render_gate_report", full)
@@ -131,6 +135,46 @@ def test_without_trouble_the_code_is_the_verdicts(gated: Callable[..., Result], 
     assert done.exit_code == json.loads((tmp_path / "out").read_text())["exit_code"] == 130
     assert gated(made.a_gate(made.regressed())).exit_code == 1
     assert gated(made.a_gate(made.unchanged())).exit_code == 0
+
+
+# --- the ceilings of the report ---------------------------------------------------------------------
+
+
+def test_the_report_says_why_it_has_no_ceilings(gated: Callable[..., Result], tmp_path: Path) -> None:
+    done = gated(made.a_gate(made.regressed()), "--report", tmp_path / "page.html", "--dir", tmp_path / "runs")
+    assert done.exit_code == 1
+    said = "There are no ceilings of this machine: measure them on the machine of the run with: perfsuite machine"
+    assert said in Page((tmp_path / "page.html").read_text()).text
+
+
+def test_the_report_has_the_ceilings_of_the_folder_of_the_runs(
+    gated: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, object]] = []
+    monkeypatch.setattr(
+        "perfsuite.present.gate.report.render_gate_report", lambda result, **named: asked.append(named) or "page"
+    )
+    save_ceilings(tmp_path / "runs", CEILINGS)
+
+    def page(**sides: object) -> dict[str, object]:
+        result = made.a_gate(made.regressed(), **sides)
+        assert gated(result, "--report", tmp_path / "page.html", "--dir", tmp_path / "runs").exit_code == 1
+        return asked.pop()
+
+    assert page() == {"ceilings": CEILINGS, "no_ceilings": None}
+    # Where head did not come so far, base is asked; those of another number of threads are not its own.
+    base = replace(made.BASE, environment=replace(CEILINGS.environment, torch_threads=1))
+    found = page(base=base, head=replace(made.HEAD, environment=None))
+    assert found["ceilings"] is None
+    assert "are of another machine" in str(found["no_ceilings"])
+
+
+def test_without_any_environment_there_is_nothing_to_say_of_ceilings(
+    gated: Callable[..., Result], tmp_path: Path
+) -> None:
+    nothing = {"base": replace(made.BASE, environment=None), "head": replace(made.HEAD, environment=None)}
+    assert gated(made.a_gate(made.missing(), **nothing), "--report", tmp_path / "page.html").exit_code == 4
+    assert "ceilings" not in Page((tmp_path / "page.html").read_text()).text
 
 
 # --- nobody reads, somebody interrupts --------------------------------------------------------------
@@ -218,3 +262,41 @@ def test_the_help_says_where_a_default_comes_from_and_which_it_is() -> None:
         assert helps[name].endswith(f"default: the project's, or {default}."), name
     assert f"default: the project's, or {Policy().seconds:g}, or more if a calibration asks for it." in helps["budget"]
     assert "default: the project's, or OMP_NUM_THREADS, or one per physical core." in helps["threads"]
+
+
+# --- what nobody expected -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [ValueError("how\ncome"), MemoryError(), OSError(5, "Input/output error")], ids=repr)
+def test_a_fault_of_perfsuite_is_no_verdict(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fails(*_: object) -> tuple[GateResult, int]:
+        raise error
+
+    monkeypatch.setattr(session, "compare_sides", fails)
+    done = CliRunner().invoke(main, ["gate", "--base", "git:main"])
+    assert done.exit_code == FAULT
+    assert done.stdout == ""
+    *traceback, last = done.stderr.splitlines()
+    assert traceback[0] == "Traceback (most recent call last):"
+    assert "in fails" in done.stderr
+    assert last.startswith(f"perfsuite: this is a fault of perfsuite: {type(error).__name__}")
+    assert last.endswith("; please report it")
+
+
+def test_no_verdict_has_its_code() -> None:
+    every = [made.a_gate(one) for one in (made.regressed(), made.missing(), made.incomparable(), made.inconclusive())]
+    codes = {one.exit_code() for one in (*every, made.every_kind(), made.identical(), made.interrupted())}
+    assert FAULT not in {*codes, *range(5)}
+
+
+@pytest.mark.parametrize("command", [["gate", "--base", "."], ["calibrate"]], ids=lambda command: command[0])
+def test_a_folder_that_does_not_exist_any_more_is_one_line(tmp_path: Path, command: list[str]) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code = f"import os, sys; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); from perfsuite.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == ("perfsuite: error: the folder you are in does not exist any more: change to one that does\n")

@@ -19,11 +19,13 @@ from hypothesis import strategies as st
 
 from perfsuite.codec import to_json
 from perfsuite.gate import messages
-from perfsuite.gate.pair import SIDES, Collected, Pair, SkippedError
+from perfsuite.gate.answers import Collected, SkippedError
+from perfsuite.gate.model import SIDES, PairTrace
+from perfsuite.gate.pair import Pair
 from perfsuite.gate.worker import EndedError, Runnable, WorkerFault
 from perfsuite.protocol import PROTOCOL, ProtocolError, read
 from perfsuite.records import FORMAT
-from tests.diff_profiles import op, profile
+from tests.diff_profiles import op, primitive, profile
 from tests.samples import an_environment
 
 #: Stands in for an interpreter: to each message it has its answers.
@@ -42,7 +44,7 @@ for line in end.makefile("rb"):
 ONE = "test_a.py::one"
 READY: dict[str, Any] = {
     "type": "ready", "nodeid": ONE, "warm_up_ns": [3e8] * 5, "settled": True, "repeatable": True, "cold": False,
-    "loaded": {}, "elsewhere": {},
+    "loaded": {}, "elsewhere": {}, "extensions": [],
 }  # fmt: skip
 LISTED = {"nodeid": ONE, "path": "/tree/test_a.py", "name": ONE, "group": None, "threshold": None}
 ENDED = {"type": "ended", "nodeid": ONE, "outcome": "passed", "why": ""}
@@ -52,7 +54,7 @@ GOOD: dict[str, list[dict[str, Any]]] = {
     "run": [{"type": "waiting", "nodeid": ONE}],
     "begin": [READY],
     "step": [{"type": "steps", "ns": [3e8], "rss_bytes": 1000}],
-    "profile": [{"type": "profile", "profile": to_json(profile([op("aten::mm")]))}],
+    "profile": [{"type": "profile", "profile": to_json(profile([op("aten::mm")], [(0, primitive("brg_matmul"))]))}],
     "environment": [{"type": "environment", "environment": to_json(an_environment())}],
     "finish": [ENDED, {"type": "bye"}],
     "skip": [{**ENDED, "outcome": "skipped"}, {"type": "bye"}],
@@ -78,8 +80,8 @@ def start(tmp_path):
         pair.close()
 
 
-def visit(pair: Pair) -> None:
-    """All that a gate does with a pair."""
+def visit(pair: Pair) -> PairTrace:
+    """All that a gate does with a pair; returns its times."""
     found = pair.collect({side: [] for side in SIDES}, [])
     for one in found.values():
         if isinstance(one, WorkerFault):
@@ -88,21 +90,42 @@ def visit(pair: Pair) -> None:
     pair.run({side: [ONE] for side in SIDES})
     ready = pair.begin()
     pair.environments()
-    pair.time(ready)
+    trace, _ = pair.time(ready)
     pair.profile(ready)
     assert pair.finish() == {}
     pair.part()
+    return trace
 
 
 def test_sense_is_no_fault(start):
-    visit(start({}))
+    trace = visit(start({}, {"step": [{**STEPS, "ns": [2e8]}]}))
+    assert set(trace.base_ns) == {(2e8,)}
+    assert set(trace.head_ns) == {(3e8,)}
 
 
 def without(message: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in message.items() if name != key}
 
 
-STEPS, COLLECTED = GOOD["step"][0], GOOD["collect"][0]
+STEPS, COLLECTED, PROFILE = GOOD["step"][0], GOOD["collect"][0], GOOD["profile"][0]["profile"]
+
+
+def with_row(kind: str, **changes: Any) -> dict[str, Any]:
+    """The good profile, whose first row of a kind is spoilt."""
+    row, *others = PROFILE[kind]
+    return {**PROFILE, kind: [{**row, **changes}, *others]}
+
+
+#: What decodes and cannot be: whoever reads on would be led astray.
+IMPOSSIBLE = {
+    "an operator whose primitive is not there": with_row("operators", primitives=[7]),
+    "an operator whose primitive is before the first": with_row("operators", primitives=[-1]),
+    "a primitive whose operator is not there": with_row("primitives", operator=7),
+    "an operator that took no number": with_row("operators", self_ns=float("nan")),
+    "an operator that took more than any number": with_row("operators", self_ns=10**400),
+    "walls of more than any number": {**PROFILE, "walls_ns": {"operators": [10**400]}},
+    "phases of more than any number": {**PROFILE, "phases": [{"name": "forward", "samples_ns": [10**400]}]},
+}
 BAD = {
     "a benchmark lacks its name": ("collect", {**COLLECTED, "benchmarks": [without(LISTED, "name")]}),
     "a benchmark is a number": ("collect", {"type": "collected", "benchmarks": [5], "errors": []}),
@@ -129,6 +152,10 @@ BAD = {
     "no profile": ("profile", {"type": "profile"}),
     "an empty profile": ("profile", {"type": "profile", "profile": {}}),
     "a profile of another format": ("profile", {"type": "profile", "profile": {"name": "x", "speed": 5}}),
+    **{
+        f"a profile with {what}": ("profile", {"type": "profile", "profile": made})
+        for what, made in IMPOSSIBLE.items()
+    },
     "no environment": ("environment", {"type": "environment", "environment": None}),
     "an end without an outcome": ("finish", {"type": "ended", "why": ""}),
     "an end of numbers": ("finish", {"type": "ended", "why": 5, "outcome": 5}),

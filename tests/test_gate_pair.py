@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from perfsuite.gate import pair as pair_module
+from perfsuite.gate.answers import Collected, SuspendedError
 from perfsuite.gate.growth import growth
-from perfsuite.gate.pair import SIDES, Collected, Pair, SuspendedError
+from perfsuite.gate.model import SIDES
+from perfsuite.gate.pair import Pair
 from perfsuite.gate.worker import EndedError, Runnable
 
 MIB = 1 << 20

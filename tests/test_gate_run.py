@@ -16,13 +16,14 @@ import pytest
 from perfsuite.errors import UsageError
 from perfsuite.gate import draft as draft_module
 from perfsuite.gate import run as run_module
+from perfsuite.gate.answers import Collected, Ready, SkippedError, SuspendedError
 from perfsuite.gate.census import CensusRules
 from perfsuite.gate.child import interrupts_held
 from perfsuite.gate.installed import changed
 from perfsuite.gate.messages import Listed, Uncollected
-from perfsuite.gate.model import PairTrace, Policy
-from perfsuite.gate.pair import SIDES, Collected, Ready, SkippedError, SuspendedError
-from perfsuite.gate.run import Outcome, Request, run
+from perfsuite.gate.model import SIDES, PairTrace, Policy
+from perfsuite.gate.request import Outcome, Request
+from perfsuite.gate.run import run
 from perfsuite.gate.turns import Plan
 from perfsuite.gate.worker import EndedError, Runnable, WorkerFault
 from tests.diff_profiles import op, profile
@@ -47,6 +48,7 @@ class Script:
         self.ratio = ratio
         self.loaded = {"base": {"/b/a.py": "1"}, "head": {"/h/a.py": "1"}}
         self.elsewhere: dict[str, dict[str, str]] = {side: {} for side in SIDES}
+        self.extensions: dict[str, list[str]] = {side: [] for side in SIDES}
         #: (stage, benchmark, number of the pair) → what is raised.
         self.faults: dict[tuple[str, str, int], BaseException] = {}
         #: How sides end that were begun, where they do not pass.
@@ -91,7 +93,8 @@ class FakePair:
         self.name = next(self.at)
         self._stage("begin")
         loaded = self.script.loaded if isinstance(self.script.loaded, dict) else self.script.loaded(self.number)
-        return Ready(Plan(2, 2, 1), 0.02, loaded, (), elsewhere=self.script.elsewhere)
+        besides = {"elsewhere": self.script.elsewhere, "extensions": self.script.extensions}
+        return Ready(Plan(2, 2, 1), 0.02, loaded, (), **besides)
 
     def environments(self):
         return dict.fromkeys(SIDES, an_environment())
@@ -119,7 +122,7 @@ class FakePair:
 
 @pytest.fixture
 def play(monkeypatch):
-    def played(script: Script, policy: Policy = POLICY, **more) -> Outcome:
+    def played(script: Script, policy: Policy = POLICY, progress=None, **more) -> Outcome:
         monkeypatch.setattr(
             run_module, "Pair", lambda runnables, paths, first, timeout, chance: FakePair(script, first, paths)
         )
@@ -134,7 +137,7 @@ def play(monkeypatch):
                 **more,
             },
         )
-        return run(request)
+        return run(request, progress)
 
     return played
 
@@ -283,7 +286,7 @@ def test_nothing_to_compare_is_bad_input(play):
 @pytest.mark.parametrize(
     ("outcome", "verdict"), [("skipped", "missing"), ("failed", "incomparable"), ("passed", "incomparable")]
 )
-@pytest.mark.parametrize("stage", ["begin", "time", "profile"])
+@pytest.mark.parametrize("stage", ["begin", "time"])
 def test_a_test_that_ends_early(play, outcome, verdict, stage):
     script = Script(("bad", "good"), noisy())
     script.faults[stage, "bad", 1] = EndedError("head", outcome, "because")
@@ -431,9 +434,10 @@ def test_another_rootdir_in_a_later_pair_changes_nothing(play):
 def test_neither_side_starts(play):
     script = Script()
     script.starts = lambda number: {side: WorkerFault(side, "ended with exit code 4") for side in SIDES}
-    with pytest.raises(UsageError, match="base's worker ended with exit code 4; head's worker ended"):
+    said = r"base's worker ended with exit code 4; head's worker ended .* \(3 starts in a row failed\)$"
+    with pytest.raises(UsageError, match=said):
         play(script)
-    assert len(script.pairs) == 2
+    assert len(script.pairs) == 3
 
 
 def test_one_side_never_starts(play):
@@ -724,10 +728,12 @@ def test_faults_do_not_take_a_verdict_away(play, stage):
     assert one.verdict == "regressed"
     assert one.judgement is not None
     assert one.reasons == ()
+    starts = stage in ("run", "collect")
     assert one.notes[-1] == (
         "after it was decided, no further pair could explain it: head's worker was killed by SIGKILL"
+        + " (3 starts in a row failed)" * starts
     )
-    assert len(script.pairs) == 6
+    assert len(script.pairs) == (7 if starts else 6)
 
 
 def test_a_failing_test_does_not_take_it_away_either(play):
@@ -776,8 +782,9 @@ def test_a_worker_that_is_gone_before_it_runs_is_a_false_start(play):
     for number in range(1, 50):
         script.faults["run", "", number] = WorkerFault("head", "was killed by SIGKILL")
     one = only(play(script))
-    assert (one.verdict, one.reasons) == ("incomparable", ("head's worker was killed by SIGKILL",))
-    assert len(script.pairs) == 2
+    reason = "head's worker was killed by SIGKILL (3 starts in a row failed)"
+    assert (one.verdict, one.reasons) == ("incomparable", (reason,))
+    assert len(script.pairs) == 3
 
 
 # --- a census is from two processes a side ------------------------------------------------------------
@@ -847,3 +854,269 @@ def test_where_interrupts_are_held_they_still_stop_the_loop(play, ctrl_c):
     assert outcome.interrupted
     assert ([one.name for one in outcome.benchmarks], outcome.unfinished) == (["fast"], ("slow",))
     assert script.pairs[-1].closed
+
+
+# --- starts that fail -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failing", [(2, 3), (2, 3, 4)])
+def test_three_starts_in_a_row_that_fail_give_everything_up_and_two_do_not(play, failing):
+    script = Script(("fast", "noisy"), mixed)
+    flaky = {"base": WorkerFault("base", "was killed"), "head": listed("fast", "noisy")}
+    script.starts = lambda number: flaky if number in failing else script.sides
+    found = {one.name: one for one in play(script).benchmarks}
+    given_up = len(failing) == 3
+    assert found["fast"].verdict == ("incomparable" if given_up else "unchanged")
+    assert found["noisy"].verdict == ("incomparable" if given_up else "inconclusive")
+    if given_up:
+        assert found["noisy"].reasons == ("base's worker was killed (3 starts in a row failed)",)
+
+
+def test_a_process_that_cannot_be_started_costs_a_pair_and_no_verdict(play, monkeypatch):
+    script = Script(("fast", "noisy"), mixed)
+    started = FakePair.__init__
+
+    def refused(self, script, first, paths):
+        started(self, script, first, paths)
+        if self.number in (2, 7):
+            raise WorkerFault("head", "cannot be started: Too many open files")
+
+    monkeypatch.setattr(FakePair, "__init__", refused)
+    found = {one.name: one for one in play(script).benchmarks}
+    assert (found["fast"].verdict, found["noisy"].verdict) == ("unchanged", "inconclusive")
+    assert found["fast"].notes == ("a pair did not start: head's worker cannot be started: Too many open files",)
+
+
+# --- profiles that fail ---------------------------------------------------------------------------------
+
+
+def failing_profiles(fault: BaseException, ratio: Callable[[str, int], float], first: int = 1) -> Script:
+    script = Script(("bad", "good"), ratio)
+    for number in range(first, 50):
+        script.faults["profile", "bad", number] = fault
+    return script
+
+
+FAULTS = {
+    "the test failed": EndedError("head", "failed", "CaptureError: the profiler found nothing"),
+    "the test skipped": EndedError("head", "skipped", "not under a profiler"),
+    "killed": WorkerFault("head", "was killed by SIGKILL"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_profile_that_fails_does_not_take_a_regression_away(play, fault):
+    script = failing_profiles(fault, noisy(0.2))
+    found = {one.name: one for one in play(script).benchmarks}
+    assert found["bad"].verdict == "regressed"
+    assert found["bad"].attribution is None
+    assert found["bad"].census is None
+    assert f"its operators are not known, since no process could be profiled: {fault}" in found["bad"].notes
+    assert found["good"].verdict == "regressed"
+    assert found["good"].attribution is not None
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(("effect", "verdict"), [(0.0, "unchanged"), (-0.2, "improved")])
+def test_without_a_census_nothing_passes_and_the_reason_has_the_times(play, fault, effect, verdict):
+    script = failing_profiles(fault, noisy(effect))
+    found = {one.name: one for one in play(script).benchmarks}
+    bad = found["bad"]
+    assert bad.verdict == "incomparable"
+    assert bad.judgement is not None
+    assert bad.judgement.verdict == verdict
+    low, high = (f"{100 * (end - 1):+.1f}%" for end in bad.judgement.interval)
+    (reason,) = bad.reasons
+    assert reason.startswith(f"no census could be taken: {fault}; by time alone it is {verdict}, ")
+    assert f"({low} to {high})" in reason
+    assert reason.endswith("which is what counts with --no-census, or passes='timing' in its marker")
+    assert found["good"].verdict == verdict
+
+
+def test_what_a_profile_fails_by_is_not_tried_for_ever(play):
+    script = failing_profiles(FAULTS["the test failed"], noisy())
+    play(script)
+    assert [pair.number for pair in script.pairs if ("profile", "bad") in pair.did] == [1]
+    script = failing_profiles(FAULTS["killed"], noisy())
+    outcome = play(script)
+    assert [pair.number for pair in script.pairs if ("profile", "bad") in pair.did] == [1, 2]
+    bad = next(one for one in outcome.benchmarks if one.name == "bad")
+    assert len(bad.pairs) == len([pair for pair in script.pairs if ("time", "bad") in pair.did])
+    assert bad.notes == (
+        "after a pair was timed, head's worker was killed by SIGKILL",
+        "it is not profiled any more: head's worker was killed by SIGKILL",
+    )
+
+
+def test_profiles_that_fail_later_leave_the_census_of_the_first(play):
+    script = failing_profiles(FAULTS["the test failed"], noisy(), first=2)
+    bad = next(one for one in play(script).benchmarks if one.name == "bad")
+    assert bad.verdict == "unchanged"
+    assert bad.census is not None
+    assert bad.census.captures == 1
+
+
+def test_where_no_rule_is_on_none_can_be_broken(play):
+    rules = CensusRules(implementation="off", isa="off", dtype="off", reorders="off")
+    assert not rules.forbid_anything
+    script = failing_profiles(FAULTS["the test failed"], noisy())
+    bad = next(one for one in play(script, rules=rules).benchmarks if one.name == "bad")
+    assert (bad.verdict, bad.reasons) == ("unchanged", ())
+    assert f"there is no census of it: {FAULTS['the test failed']}" in bad.notes
+
+
+def test_a_test_that_fails_where_nothing_is_timed_is_incomparable(play):
+    script = failing_profiles(FAULTS["the test failed"], noisy())
+    bad = next(one for one in play(script, census_only=True).benchmarks if one.name == "bad")
+    assert (bad.verdict, bad.reasons) == ("incomparable", (str(FAULTS["the test failed"]),))
+
+
+# --- no census ------------------------------------------------------------------------------------------
+
+
+def stages(script: Script) -> Counter[str]:
+    return Counter(stage for pair in script.pairs for stage, _ in pair.did)
+
+
+@pytest.mark.parametrize(("effect", "verdict"), [(0.0, "unchanged"), (0.2, "regressed")])
+def test_without_rules_nothing_is_profiled_and_times_decide(play, effect, verdict):
+    script = Script(ratio=noisy(effect))
+    one = only(play(script, rules=None))
+    assert (one.verdict, one.census, one.attribution, one.reasons) == (verdict, None, None, ())
+    assert stages(script)["profile"] == 0
+    assert len(script.pairs) == len(one.pairs)
+
+
+def marked(**census: bool) -> dict[str, Collected]:
+    """Sides whose markers leave the census of ``one`` out, or not; ``two`` has none."""
+    return {
+        side: Collected({
+            "one": Listed("test_a.py::one", "one", None, None, "/tree/test_a.py", census[side]),
+            "two": Listed("test_a.py::two", "two", None, None, "/tree/test_a.py"),
+        })
+        for side in SIDES
+    }  # fmt: skip
+
+
+def test_a_marker_that_leaves_the_census_out_is_heard_and_said(play):
+    script = Script(("one", "two"), noisy())
+    script.sides = marked(base=False, head=False)
+    one, two = play(script).benchmarks
+    assert (one.verdict, one.census, two.verdict) == ("unchanged", None, "unchanged")
+    assert one.notes == (
+        "its marker's passes leave the census out: its verdict is by time alone, and a change is not explained",
+    )
+    assert two.census is not None
+    assert two.notes == ()
+
+
+@pytest.mark.parametrize(("base", "head"), [(True, False), (False, True)])
+def test_where_markers_differ_heads_counts_and_that_is_said(play, base, head):
+    script = Script(("one", "two"), noisy())
+    script.sides = marked(base=base, head=head)
+    one = play(script).benchmarks[0]
+    assert (one.census is not None) == head
+    alone = "head" if base else "base"
+    assert one.notes[0] == f"its marker's passes leave the census out on {alone} alone; head's count"
+
+
+def test_where_nothing_is_timed_such_a_benchmark_is_a_note(play):
+    script = Script(("one", "two"), noisy())
+    script.sides = marked(base=False, head=False)
+    outcome = play(script, census_only=True)
+    assert [one.name for one in outcome.benchmarks] == ["two"]
+    said = "one is not looked at: its marker's passes leave the census out, and nothing is timed"
+    assert outcome.notes == [said]
+
+
+# --- what both sides run from a third place -------------------------------------------------------------
+
+
+def test_a_shared_extension_is_a_note_of_the_gate_once(play, tmp_path):
+    script = Script(("one", "two"), noisy())
+    script.extensions = {side: [str(tmp_path / "fast.so")] for side in SIDES}
+    outcome = play(script)
+    assert [one.verdict for one in outcome.benchmarks] == ["unchanged", "unchanged"]
+    (note,) = outcome.notes
+    assert note.startswith(f"both sides ran {tmp_path}/fast.so, which is in neither side's tree")
+
+
+def test_one_compiled_from_a_sides_sources_makes_it_incomparable(play, tmp_path):
+    (tmp_path / "build.ninja").write_text("build fast.o: compile /h/fast.cpp\n")
+    script = Script(ratio=noisy())
+    script.extensions = {side: [str(tmp_path / "fast.so")] for side in SIDES}
+    one = only(play(script))
+    assert one.verdict == "incomparable"
+    assert "which was compiled from head's sources" in one.reasons[0]
+    assert len(script.pairs) == 1
+
+
+def test_locks_of_a_pair_before_are_taken_away(play, tmp_path):
+    lock = tmp_path / "fast" / "lock"
+    lock.parent.mkdir()
+    there = []
+
+    def compiling(name, pair):
+        there.append(lock.exists())
+        lock.touch()
+        return 0.0
+
+    play(Script(ratio=compiling), extensions=[str(tmp_path)])
+    assert len(there) > 1
+    assert not any(there)
+
+
+# --- what medians do not see ----------------------------------------------------------------------------
+
+
+def test_a_slow_minority_is_a_note_and_no_verdict(play, monkeypatch):
+    chance = random.Random(4)
+
+    def accumulating(self, ready):
+        base, head = ((1e7, 1e7, 1e7, 3e7),) * 6, ((1e7, 1e7, 1e7, 6e7),) * 6
+        noise = math.exp(chance.gauss(0, 0.005))
+        head = tuple(tuple(ns * noise for ns in turn) for turn in head)
+        return PairTrace(base, head, "bh" * 6, self.first, 1.0), ()
+
+    monkeypatch.setattr(FakePair, "time", accumulating)
+    one = only(play(Script()))
+    assert one.verdict == "unchanged"
+    (note,) = one.notes
+    assert note.startswith("a minority of steps is slower: by the mean of all steps head takes +")
+
+
+# --- what is said meanwhile -----------------------------------------------------------------------------
+
+
+class Kept:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.milestones: list[str] = []
+
+    def __call__(self, text: str) -> None:
+        self.texts.append(text)
+
+    def milestone(self, text: str) -> None:
+        self.milestones.append(text)
+
+
+def test_a_benchmark_is_told_when_it_begins_and_when_it_is_decided(play):
+    kept = Kept()
+    script = Script(("fast", "slow"), mixed)
+    script.sides["base"] = listed("fast", "slow", "gone")
+    outcome = play(script, progress=kept)
+    assert kept.milestones[:3] == [
+        "fast: begins",
+        "slow: begins",
+        "gone: missing: head has no benchmark of this name: it is gone, renamed or deselected (1 of 3 done)",
+    ]
+    fast, slow = kept.milestones[3:]
+    assert fast.startswith("fast: by time unchanged, ")
+    assert fast.endswith(" (2 of 3 done)")
+    assert slow.startswith("slow: by time inconclusive, ")
+    assert slow.endswith(" (3 of 3 done)")
+    assert len(outcome.benchmarks) == 3
+    assert "fast · pair 1 · warm-up" in kept.texts
+    assert [text for text in kept.texts if re.search(r"^slow · pair 5 · timing · so far .*% \(.*% to .*%\)$", text)]

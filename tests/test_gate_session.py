@@ -127,6 +127,10 @@ def test_with_no_shortcut_it_is_run_all_the_same(repo):
     code, said, saved = gate(repo, "--base", "git:HEAD", "--no-shortcut", "--census-only")
     assert code == 0, said
     assert saved["identical"] is False
+    assert [line for line in said.splitlines() if line.startswith("perfsuite: ")] == [
+        "perfsuite: test_it.py::test_sleep: begins",
+        "perfsuite: test_it.py::test_sleep: its census is taken (1 of 1 done)",
+    ]
     (one,) = saved["benchmarks"]
     assert (one["verdict"], one["process_pairs"]) == (None, 0)
 
@@ -477,7 +481,7 @@ def test_it_says_why_the_sides_are_not_identical(repo):
     (repo / "notes.txt").write_text("a stray file\n")
     code, said, saved = gate(repo, "--base", "git:HEAD", "--census-only")
     assert code == 0, said
-    assert saved["notes"] == ["base and head are not identical: files differ: notes.txt"]
+    assert saved["notes"] == ["base and head are not identical: files differ: notes.txt (which git does not track)"]
 
 
 SKIPPED = {
@@ -614,6 +618,42 @@ def test_the_allocator_that_a_side_preloads_goes_before_the_projects():
     assert "LD_PRELOAD=/x/libjemalloc.so.2" in found.kept
     with pytest.raises(UsageError, match="--allocator glibc, but LD_PRELOAD brings"):
         session._quiet(spec, dict(spec.variables), settings, Options(allocator="glibc"))
+
+
+def test_each_side_compiles_extensions_in_a_folder_of_its_own_that_lasts(repo):
+    # As torch does, which waits for a lock that another process has left.
+    (repo / "test_it.py").write_text(
+        "import os, pathlib, time\n"
+        "def test_sleep(profiled):\n"
+        "    folder = pathlib.Path(os.environ['TORCH_EXTENSIONS_DIR'], 'fast')\n"
+        "    folder.mkdir(parents=True, exist_ok=True)\n"
+        "    assert not (folder / 'lock').exists()\n"
+        "    (folder / 'lock').touch()\n"
+        "    with open(folder / 'sides', 'a') as file:\n"
+        "        file.write(os.getcwd() + '\\n')\n"
+        "    lines = (folder / 'sides').read_text().splitlines()\n"
+        "    assert set(lines) == {os.getcwd()}\n"
+        "    print(len(lines), file=open(os.environ['COUNTED'], 'a'))\n"
+        "    profiled(time.sleep, 0.004)\n"
+    )
+    commit(repo, "extension")
+    counted = repo.parent / "counted"
+    code, said, saved = gate(
+        repo, "--base", "git:HEAD", "--no-shortcut", "--census-only", COUNTED=str(counted), TORCH_EXTENSIONS_DIR="/one"
+    )
+    assert code == 0, said
+    assert sorted(counted.read_text().split()) == ["1", "1", "2", "2"]
+    assert "TORCH_EXTENSIONS_DIR=(of each side's own)" in saved["settings"]
+
+
+def test_a_marker_without_the_passes_of_a_census_leaves_nothing_for_the_census_alone(repo):
+    text = SLEEPER.format(seconds=0.004)
+    marked = text.replace("def test_sleep", "import pytest\n@pytest.mark.profiled(passes='timing')\ndef test_sleep")
+    (repo / "test_it.py").write_text(marked)
+    commit(repo, "marker")
+    code, said, _ = gate(repo, "--base", "git:HEAD", "--no-shortcut", "--census-only")
+    assert code == 2
+    assert "there is nothing to compare: test_it.py::test_sleep is not looked at: its marker's passes leave" in said
 
 
 # --- interrupts at the wrong moment -------------------------------------------------------------------

@@ -109,6 +109,11 @@ def test_a_bad_value_is_one_line_that_names_it(tmp_path: Path, line: str, messag
     assert "\n" not in found
 
 
+@pytest.mark.parametrize(("said", "rules"), [("false", None), ("true", CensusRules())])
+def test_the_census_can_be_left_out(tmp_path: Path, said: str, rules: CensusRules | None) -> None:
+    assert settings_of(tmp_path, f"[tool.perfsuite.gate]\ncensus = {said}\n") == GateSettings(census=rules)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -14,6 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from perfsuite.gate.affinity import AffinityError, on_cpus
+from perfsuite.gate.printed import Printed
 from perfsuite.gate.worker import EndedError, Runnable, Worker, WorkerFault
 from perfsuite.protocol import PROTOCOL
 from perfsuite.records import FORMAT
@@ -229,6 +233,8 @@ def test_what_it_prints_is_not_in_the_way(start):
         time.sleep(60)
     """)
     worker.greet(30)
+    # A pipe that nobody empties takes 64 KiB; the last words may still be on their way.
+    assert set(worker._printed.tail(100, ended=False).strip()) == {"x"}
 
 
 def test_a_real_worker_ends_when_its_gate_is_killed(tmp_path):
@@ -297,3 +303,99 @@ def test_one_that_does_not_read_is_given_up(tmp_path):
         assert "was given up: 'collect' was not read within 0.3 s" in said
     finally:
         worker.close()
+
+
+def test_a_signal_comes_first_and_then_where_it_came(start):
+    worker = start("""
+        import faulthandler
+        faulthandler.enable()
+        print("tests/test_it.py ", end="", flush=True)
+        faulthandler._sigsegv()
+    """)
+    said = fault(worker.greet, 60)
+    assert said.startswith("head's worker was killed by SIGSEGV while pytest was starting; it said: Fatal Python error")
+    assert "Extension modules" not in said
+    assert ", File " in said
+
+
+@pytest.mark.parametrize(("code", "said"), [(139, " 139, as a shell says of SIGSEGV while"), (255, " 255 while")])
+def test_an_exit_code_that_a_shell_makes_of_a_signal(start, code, said):
+    worker = start(f"sys.exit({code})")
+    assert f"ended with exit code{said} pytest was starting" in fault(worker.greet, 30)
+
+
+def test_a_death_is_noticed_though_a_child_keeps_the_connection_open(start):
+    worker = start("""
+        hello()
+        os.read(fd, 10_000)
+        if os.fork() == 0:
+            time.sleep(600)
+        say(type="steps", ns=[7])
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    worker.greet(30)
+    # What it had said is read all the same.
+    assert worker.ask("step", "steps", 30, count=1)["ns"] == [7]
+    said = fault(worker.expect, "steps", 30)
+    assert said.startswith("head's worker was killed by SIGKILL while it was timed")
+
+
+# --- what the system refuses --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["perfsuite.gate.printed.os.pipe", "perfsuite.gate.worker.socket.socketpair"], ids=["pipe", "socketpair"]
+)
+def test_too_many_open_files_are_one_line_and_leave_nothing(tmp_path, monkeypatch, name):
+    def refused(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = os.listdir("/proc/self/fd")
+    with monkeypatch.context() as patch:
+        patch.setattr(name, refused)
+        said = fault(Worker, Runnable("head", sys.executable, tmp_path, os.environ), [])
+    assert said == "head's worker cannot be started: Too many open files; ulimit -n raises the limit"
+    assert os.listdir("/proc/self/fd") == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_second_pipe_that_is_refused_costs_the_first(monkeypatch):
+    really, asked = os.pipe, []
+
+    def once():
+        asked.append(1)
+        if len(asked) > 1:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return really()
+
+    before = os.listdir("/proc/self/fd")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pipe", once)
+        with pytest.raises(OSError, match="Too many open files"):
+            Printed()
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_folder_that_is_gone_is_named(tmp_path):
+    said = fault(Worker, Runnable("head", sys.executable, tmp_path / "gone", os.environ), [])
+    assert said == f"head's worker cannot be started: {tmp_path / 'gone'}: No such file or directory"
+
+
+def test_cpus_that_may_not_be_used_are_one_line(tmp_path):
+    absent = max(os.sched_getaffinity(0)) + 1000
+    refused = rf"^cannot run on CPUs {absent}: Invalid argument; this process may use "
+    with pytest.raises(AffinityError, match=refused), on_cpus([absent]):
+        pytest.fail("it ran")
+    said = fault(Worker, Runnable("head", sys.executable, tmp_path, os.environ, cpus=[absent]), [])
+    assert said.startswith(f"head's worker cannot be started: cannot run on CPUs {absent}: Invalid argument")
+
+
+def test_cpus_that_are_taken_away_meanwhile_take_nothing_else_away(monkeypatch):
+    def refused(*_):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    with on_cpus(sorted(os.sched_getaffinity(0))):
+        done = True
+        monkeypatch.setattr(os, "sched_setaffinity", refused)
+    assert done

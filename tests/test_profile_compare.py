@@ -199,6 +199,10 @@ def test_the_rules_are_those_that_a_gate_would_take_there(tmp_path):
     (repository.path / "sub" / "pyproject.toml").write_text(rules.format("any"))
     assert prepare("latest", runs, rootdir, PASSES, folder).rules == CensusRules(isa="any")
     assert prepare("latest", runs, rootdir, PASSES, repository.path).rules == CensusRules(isa="off")
+    # The gate of a project may take no census; who asks for this one gets it.
+    (repository.path / "pyproject.toml").write_text("[tool.perfsuite.gate]\ncensus = false\n")
+    assert prepare("latest", runs, rootdir, PASSES, repository.path).rules == CensusRules()
+    assert prepare("latest", runs, rootdir, PASSES, repository.path).settings is None
 
 
 # --- after the session ------------------------------------------------------------------------------

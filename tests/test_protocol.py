@@ -150,3 +150,29 @@ def test_the_limit_is_for_the_whole_message_and_a_slow_reader_is_none():
     assert not reader.is_alive()
     one.close()
     other.close()
+
+
+def test_a_process_that_is_dead_has_nothing_more_to_say_though_the_connection_is_open():
+    one, other = socket.socketpair()
+    alive = [True]
+    channel = Channel(one, lives=lambda: alive[0])
+    other.sendall(b'{"type": "a"}\n{"type": "b"}\n{"type": "half')
+    alive[0] = False
+    assert [channel.receive(30)["type"] for _ in "ab"] == ["a", "b"]
+    with pytest.raises(ClosedError, match="the process at the other end is dead"):
+        channel.receive(30)
+    assert not channel.ends(30)
+    one.close()
+    other.close()
+
+
+def test_it_is_looked_at_while_nothing_comes(monkeypatch):
+    monkeypatch.setattr(protocol, "_GLANCE_SECONDS", 0.01)
+    one, other = socket.socketpair()
+    glances = []
+    channel = Channel(one, lives=lambda: glances.append(1) or len(glances) < 5)
+    with pytest.raises(ClosedError, match="the process at the other end is dead"):
+        channel.receive(600)
+    assert len(glances) == 5
+    one.close()
+    other.close()

@@ -21,10 +21,12 @@ from typing import Any
 from benchmarks.reach.common import Finding, conclude
 from perfsuite.environment import libc, usable_cpus
 from perfsuite.gate.affinity import on_cpus
-from perfsuite.gate.pair import SIDES, Collected, Pair
+from perfsuite.gate.answers import Collected
+from perfsuite.gate.model import SIDES
+from perfsuite.gate.pair import Pair
 from perfsuite.gate.rehearse import STEP, step_folder
 from perfsuite.gate.runnables import inherited, plugins_here, runnable
-from perfsuite.quiet import quiet_settings
+from perfsuite.quiet import Settings, quiet_settings
 from perfsuite.stats import median
 
 _TIMEOUT = 300.0
@@ -39,13 +41,17 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    if arguments.pairs < 1:
+        parser.error("--pairs: at least one")
     parts: dict[str, list[float]] = {}
     plain: list[float] = []
     settings = quiet_settings(os.environ, usable_cpus(), glibc=libc().startswith("glibc"))
+    # As for the pairs of `perfsuite calibrate`: no options of the user's count.
+    variables = {name: value for name, value in inherited(os.environ).items() if name != "PYTEST_ADDOPTS"}
     with step_folder() as folder, on_cpus(settings.cpus):
         for number in range(arguments.pairs + 1):
-            seconds = a_plain_start(folder, {**inherited(os.environ), **settings.variables})
-            took = a_pair(folder, SIDES[number % 2])
+            seconds = a_plain_start(folder, {**variables, **settings.variables})
+            took = a_pair(folder, variables, settings, SIDES[number % 2])
             if number:  # the first one fills caches
                 plain.append(seconds)
                 for name, part in took.items():
@@ -64,10 +70,8 @@ def a_plain_start(folder: Path, variables: dict[str, str]) -> float:
     return time.monotonic() - began
 
 
-def a_pair(folder: Path, first: str) -> dict[str, float]:
+def a_pair(folder: Path, variables: dict[str, str], settings: Settings, first: str) -> dict[str, float]:
     """Seconds of each part of one pair, in the order of time."""
-    settings = quiet_settings(os.environ, usable_cpus(), glibc=libc().startswith("glibc"))
-    variables = inherited(os.environ)
     sides = {side: runnable(side, sys.executable, folder, variables, settings, plugins_here()) for side in SIDES}
     took: dict[str, float] = {}
 

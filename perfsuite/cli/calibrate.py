@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from perfsuite.cli.face import directory_option, finite, main, screen, tell, write
+from perfsuite.cli.face import directory_option, finite, here, main, screen, tell, write
 from perfsuite.cli.progress import progress_line
 from perfsuite.cli.signals import stopped_like_interrupted
 
@@ -45,8 +44,8 @@ def calibrate(
 
     Prints how often a gate here would raise a false alarm, which slowdowns it would find, and how long that takes.
     The budget that it recommends is kept in DIR, and `perfsuite gate` takes it if it is more than its own default.
-    Allocator and threads are those of the project's settings.  A pair takes about five seconds; run nothing else in
-    the meantime.
+    Confidence, the most pairs, allocator and threads are those of the project's settings.  A pair takes about five
+    seconds; run nothing else in the meantime.
     """
     from perfsuite.gate.calibration import calibrate as conclude
     from perfsuite.gate.calibration_store import check_folder, save_calibration
@@ -57,8 +56,13 @@ def calibrate(
 
     if 0 < planted < 3:
         raise click.UsageError("--planted: at least three pairs of each slowdown, or 0 for none")
-    settings, _ = settings_for(Path(), working_tree(Path()) or Path())
-    policy = replace(Policy(), threshold=settings.threshold if threshold is None else threshold / 100)
+    folder = here()
+    settings, _ = settings_for(folder, working_tree(folder) or folder)
+    policy = Policy(
+        threshold=settings.threshold if threshold is None else threshold / 100,
+        confidence=settings.confidence,
+        max_pairs=settings.max_pairs,
+    )
     check_folder(directory)
     with stopped_like_interrupted(), progress_line() as progress:
         shares = [times * policy.threshold for times in _PLANTED]

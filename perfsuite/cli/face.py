@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import sys
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, AnyStr
@@ -13,7 +14,7 @@ from typing import IO, Any, AnyStr
 import click
 
 from perfsuite import __version__
-from perfsuite.errors import INTERRUPTED, NotComparableError, PerfsuiteError, StoreError, UsageError
+from perfsuite.errors import FAULT, INTERRUPTED, NotComparableError, PerfsuiteError, StoreError, UsageError
 
 DEFAULT_DIR = ".perfsuite"
 
@@ -32,6 +33,8 @@ class _Face(click.Group):
             code = INTERRUPTED
         except click.ClickException as error:
             code = fail(error.format_message(), error.exit_code)
+        except Exception as error:  # whatever it is, it must not end with a code that is a verdict
+            code = _crashed(error)
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -57,6 +60,15 @@ def fail(message: str, exit_code: int) -> int:
 
     tell(f"perfsuite: error: {clean(message)}")
     return exit_code
+
+
+def _crashed(error: Exception) -> int:
+    """What nobody expected: the traceback and one line on stderr; returns the exit code."""
+    from perfsuite.present.cells import clean
+
+    tell("".join(traceback.format_exception(error)), nl=False)
+    tell(f"perfsuite: this is a fault of perfsuite: {clean(f'{type(error).__name__}: {error}')}; please report it")
+    return FAULT
 
 
 def tell(text: str, nl: bool = True) -> None:
@@ -131,6 +143,18 @@ def _written(stream: IO[AnyStr], text: AnyStr) -> None:
     except OSError as error:
         _discard(sys.stdout)
         raise PerfsuiteError(f"cannot write the output: {error.strerror}") from error
+
+
+def here() -> Path:
+    """The folder that the user is in.
+
+    Raises:
+        UsageError: it does not exist any more.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the folder you are in does not exist any more: change to one that does") from None
 
 
 def target(output: str) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perfsuite.cli.face import directory_option, fail, finite, main, screen, target, tell, write, write_document
+from perfsuite.cli.face import directory_option, fail, finite, here, main, screen, target, tell, write, write_document
 from perfsuite.cli.progress import progress_line
 from perfsuite.cli.signals import stopped_like_interrupted
 from perfsuite.errors import PerfsuiteError, UsageError
@@ -63,6 +63,9 @@ def _enough_pairs(context: click.Context, parameter: click.Parameter, value: int
     help="Exit with 3 (fail) or 0 (pass) if a benchmark is inconclusive; default: the project's, or fail.",
 )
 @click.option("--census-only", is_flag=True, help="Compare only what the step runs, and time nothing; takes seconds.")
+@click.option(
+    "--no-census", is_flag=True, help="Time only: no profiles, no census, and nothing that explains a change."
+)
 @click.option("--no-shortcut", is_flag=True, help="Run even if base and head are identical.")
 @click.option(
     "--allocator", type=click.Choice(ALLOCATORS), help="As for perfsuite launch; default: the project's, or auto."
@@ -104,19 +107,22 @@ def gate(node_ids: tuple[str, ...], top: int, directory: Path, **options: Any) -
     If a FILE is -, it goes to standard output, and the text that would be there goes to standard error.
 
     Exits with 0 if nothing regressed, 1 if a benchmark regressed or the census forbids a change, 2 for bad input or a
-    FILE that cannot be written, 3 if a benchmark is inconclusive, 4 if one is missing or incomparable, 130 after
-    Ctrl-C.  If several of these apply, it is the first of 2, 1, 4, 3, 0.
+    FILE that cannot be written, 3 if a benchmark is inconclusive, 4 if one is missing or incomparable, 70 if perfsuite
+    itself fails, 130 after Ctrl-C.  If several of these apply, it is the first of 2, 1, 4, 3, 0.
     """
     from perfsuite.gate.child import interrupts_held
     from perfsuite.gate.session import Options, compare_sides
     from perfsuite.quiet import from_list
 
+    folder = here()
     asked = {name: path for name in _FILES if (path := options[f"{name}_file"]) is not None}
     piped = [name for name, path in asked.items() if path == _STDOUT]
     if len(piped) > 1:
         raise UsageError(f"--{piped[0]} and --{piped[1]} both go to standard output: give one a file")
     files = {name: target(path) for name, path in asked.items() if path != _STDOUT}
     _differ(files)
+    if options["census_only"] and options["no_census"]:
+        raise UsageError("--census-only and --no-census: nothing would be left to compare; leave one of them out")
     wanted = Options(
         node_ids=node_ids,
         threshold=_share(options["threshold"]),
@@ -124,6 +130,7 @@ def gate(node_ids: tuple[str, ...], top: int, directory: Path, **options: Any) -
         max_pairs=options["max_pairs"],
         inconclusive=options["inconclusive"],
         census_only=options["census_only"],
+        no_census=options["no_census"],
         shortcut=not options["no_shortcut"],
         allocator=options["allocator"],
         threads=options["threads"],
@@ -134,19 +141,21 @@ def gate(node_ids: tuple[str, ...], top: int, directory: Path, **options: Any) -
     # Interrupts act while the sides run, and then wait until everything is written: a second Ctrl-C costs nothing.
     with stopped_like_interrupted(), interrupts_held():
         with progress_line() as progress:
-            result, code = compare_sides(options["base"], options["head"], Path(), wanted, progress, directory)
-        return _show(result, code, files, top, piped)
+            result, code = compare_sides(options["base"], options["head"], folder, wanted, progress, directory)
+        return _show(result, code, files, top, piped, directory)
 
 
-def _show(result: GateResult, code: int, files: Mapping[str, Path], top: int, piped: Sequence[str]) -> int:
+def _show(
+    result: GateResult, code: int, files: Mapping[str, Path], top: int, piped: Sequence[str], directory: Path
+) -> int:
     from perfsuite.present.gate.terminal import render_gate
 
-    code, faults = _save(result, files, code)
+    code, faults = _save(result, files, code, directory)
     text = render_gate(result, top=top, code=code, **screen())
     # Where a file goes to standard output, nothing else does.
     for name in piped:
         tell(text, nl=False)
-        write_document(_document(name, result, code))
+        write_document(_document(name, result, code, directory))
     if not piped:
         write(text)
     return fail("; ".join(faults), code) if faults else code
@@ -169,13 +178,14 @@ def _differ(files: Mapping[str, Path]) -> None:
             raise UsageError(f"--{other} and --{name} name the same file, {path}: give each its own")
 
 
-def _save(result: GateResult, files: Mapping[str, Path], code: int) -> tuple[int, list[str]]:
+def _save(result: GateResult, files: Mapping[str, Path], code: int, directory: Path) -> tuple[int, list[str]]:
     """Write what can be written of what was asked for.
 
     Args:
         result: what to write.
         files: where to, by the name of the option.
         code: what the command exits with if everything can be written.
+        directory: the folder of the runs.
 
     Returns:
         The exit code, which is another one if something could not be written; and what that was.
@@ -186,14 +196,14 @@ def _save(result: GateResult, files: Mapping[str, Path], code: int) -> tuple[int
     for name in _FILES:
         if name in files:
             try:
-                write_text(files[name], _document(name, result, code))
+                write_text(files[name], _document(name, result, code, directory))
             except PerfsuiteError as error:
                 code = error.exit_code
                 faults.append(f"--{name} {files[name]}: {error}")
     return code, faults
 
 
-def _document(name: str, result: GateResult, code: int) -> str:
+def _document(name: str, result: GateResult, code: int, directory: Path) -> str:
     """What is written for the option of this name."""
     if name == "markdown":
         from perfsuite.present.gate.markdown import render_gate_markdown
@@ -204,11 +214,21 @@ def _document(name: str, result: GateResult, code: int) -> str:
 
         return render_junit(result)
     if name == "report":
-        from perfsuite.present.libraries import libraries
-
-        with libraries("a page"):
-            from perfsuite.present.gate.report import render_gate_report
-        return render_gate_report(result)
+        return _page(result, directory)
     from perfsuite.present.gate.as_json import gate_json
 
     return json.dumps(gate_json(result, code=code), allow_nan=False, indent=1) + "\n"
+
+
+def _page(result: GateResult, directory: Path) -> str:
+    """The report, with the ceilings of the machine that the sides ran on, where they were measured."""
+    from perfsuite.present.libraries import libraries
+    from perfsuite.store.ceilings import ceilings_for
+
+    with libraries("a page"):
+        from perfsuite.present.gate.report import render_gate_report
+    environment = result.head.environment or result.base.environment
+    if environment is None:  # no process came so far as to say where it runs, nor to be profiled
+        return render_gate_report(result)
+    ceilings, why = ceilings_for(environment, directory)
+    return render_gate_report(result, ceilings=ceilings, no_ceilings=why)

@@ -30,8 +30,8 @@ FORMAT = 1
 FEWEST_PAIRS = 8
 #: Slowdowns of the power curve, in thresholds.
 CURVE = (0.0, 0.5, 1.0, 4 / 3, 5 / 3, 2.0, 3.0)
-#: Plans that are looked at, by how many pairs they end with: what a gate would really plan.
-PLANS = (8, 10, 12, 15, 20)
+#: Plans that are looked at, by how many pairs they end with, as far as the policy has so many: a gate plans no more.
+PLANS = (8, 10, 12, 15, 20, 30, 40)
 #: What share of A/A decisions must be ``unchanged``, and of slowdowns of two thresholds found, within a good budget.
 WANTED = 0.95
 
@@ -150,11 +150,12 @@ def calibrate(
     pair_seconds = median([trace.seconds for trace in traces])
     slow = sorted(trace.seconds for trace in traces)[math.ceil(0.9 * len(traces)) - 1]
     extra = MOST_PROFILES * profile_seconds
+    lengths = sorted({min(pairs, policy.max_pairs) for pairs in PLANS})
     # As a gate plans: what profiles take is not there for pairs.
     left = dataclasses.replace(policy, seconds=max(1.0, policy.seconds - extra))
     policy = dataclasses.replace(affordable(left, pair_seconds), seconds=policy.seconds)
     again = replay(traces, policy)
-    plans = tuple(_plan(traces, policy, pairs, pair_seconds, extra, spread, decisions, seed) for pairs in PLANS)
+    plans = tuple(_plan(traces, policy, pairs, pair_seconds, extra, spread, decisions, seed) for pairs in lengths)
     good = next((plan for plan in plans if min(plan.unchanged, plan.found) >= WANTED), None)
     return Calibration(
         created=created,

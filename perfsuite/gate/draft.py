@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from perfsuite.gate.attribute import attribute, compare
 from perfsuite.gate.budget import is_spent
 from perfsuite.gate.census import CensusRules, judge_census
-from perfsuite.gate.judge import affordable, judge
+from perfsuite.gate.judge import affordable, in_words, judge
 from perfsuite.gate.merge import merge
-from perfsuite.gate.model import BenchmarkResult, Judgement, PairTrace, Policy
+from perfsuite.gate.minority import minority_note
+from perfsuite.gate.model import SIDES, BenchmarkResult, Judgement, PairTrace, Policy
 from perfsuite.records import Profile, Samples
 from perfsuite.stats import mean, median
 
@@ -40,13 +41,17 @@ class Draft:
     #: How many benchmarks the gate judges at once.
     family: int
     timed: bool = True
+    #: Whether processes are profiled, for a census and to explain a change.
+    census: bool = True
     pairs: list[PairTrace] = field(default_factory=list)
     profiles: list[Mapping[str, Profile]] = field(default_factory=list)
     seconds: float = 0.0
     reasons: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    #: Pairs in a row in which a worker failed.
+    #: Pairs in a row in which a worker failed otherwise than while it was profiled.
     faults: int = 0
+    #: Whether its profile is being taken: what fails then takes no times away.
+    profiling: bool = False
     #: ``missing`` or ``incomparable``; None where it is not settled.
     settled: str | None = None
     judgement: Judgement | None = None
@@ -65,6 +70,9 @@ class Draft:
     #: Why a worker failed last, and why a pair came to nothing otherwise.
     _fault: str | None = field(init=False, default=None)
     _mishap: str | None = field(init=False, default=None)
+    #: Profiles in a row that failed, and why no more of them are taken.
+    _profile_faults: int = field(init=False, default=0)
+    _unprofiled: str | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._asked = self.policy
@@ -84,13 +92,17 @@ class Draft:
     @property
     def lacks_census(self) -> bool:
         """Whether fewer processes were profiled than a census is from."""
-        return len(self.profiles) < CENSUS_PAIRS
+        return self._is_profiled and len(self.profiles) < CENSUS_PAIRS
 
     @property
     def lacks_explanation(self) -> bool:
         """Whether it changed, and fewer were profiled than it takes to say why."""
         changed = self.judgement is not None and self.judgement.verdict in ("regressed", "improved")
-        return changed and len(self.profiles) < _EXPLAINED
+        return changed and self._is_profiled and len(self.profiles) < _EXPLAINED
+
+    @property
+    def _is_profiled(self) -> bool:
+        return self.census and self._unprofiled is None
 
     @property
     def open(self) -> bool:
@@ -112,7 +124,7 @@ class Draft:
         """Whether this pair is to be profiled: for the census, or because there may be something to explain."""
         if self.lacks_census:
             return True
-        if not self.pairs or len(self.profiles) >= MOST_PROFILES:
+        if not self._is_profiled or not self.pairs or len(self.profiles) >= MOST_PROFILES:
             return False
         estimate = abs(mean([pair.log_ratio for pair in self.pairs]))
         return estimate > math.log1p(self.policy.threshold) / 2
@@ -163,21 +175,39 @@ class Draft:
             self.settled = verdict
             self.reasons.append(reason)
 
+    def profiled(self, profiles: Mapping[str, Profile]) -> None:
+        """Keep the profiles of a pair, by side."""
+        self.profiles.append(profiles)
+        self.profiling = False
+        self._profile_faults = 0
+
+    def unprofiled(self, reason: str) -> None:
+        """Give its profiles up; its times are judged all the same."""
+        self._unprofiled = self._unprofiled or reason
+        if self.decided:
+            self.settle("incomparable", reason)
+        else:
+            self.note(f"it is not profiled any more: {reason}")
+
     def succeeded(self) -> None:
         """A pair came to its end: only faults that follow each other give a benchmark up."""
         self.faults = 0
 
     def failed(self, reason: str, *, timed: bool = False) -> None:
-        """A worker failed in a pair; after some in a row the benchmark is given up.
+        """A worker failed in a pair; after some in a row the benchmark is given up, or its profiles if it was profiled.
 
         ``timed`` says that this was after the pair's times had been taken, which are good.
         """
-        self.faults += 1
         self._fault = reason
-        if self.faults >= _FAULTS:
-            self.settle("incomparable", reason)
+        if self.profiling and self.timed:
+            self._profile_faults += 1
+            if self._profile_faults >= _FAULTS:
+                return self.unprofiled(reason)
         else:
-            self._tell(reason, timed)
+            self.faults += 1
+            if self.faults >= _FAULTS:
+                return self.settle("incomparable", reason)
+        self._tell(reason, timed)
 
     def suspended(self, reason: str, *, timed: bool = False) -> None:
         """The machine was suspended in a pair, through no fault of its workers; ``timed`` as for :meth:`failed`."""
@@ -189,8 +219,8 @@ class Draft:
 
     # --- what comes of it --------------------------------------------------------------------------
 
-    def result(self, rules: CensusRules) -> BenchmarkResult:
-        """What is known, judged."""
+    def result(self, rules: CensusRules | None) -> BenchmarkResult:
+        """What is known, judged; without rules there is no census."""
         seen = bool(self.pairs or self.profiles)
         if self.settled is None and not seen and (self._fault is not None or not self.timed):
             # There was no time for another try, and what fails is no matter of noise; or nobody looked at all.
@@ -198,8 +228,10 @@ class Draft:
         verdict = self.settled
         if verdict is None and self.timed:
             verdict = self.judgement.verdict if self.judgement is not None else "inconclusive"
-        if self.settled is None and not self.profiles:
-            self.note("there is no census of it: no process could be profiled")
+        if verdict == "unchanged":
+            self.note(*filter(None, [minority_note(self.pairs, self.policy, self.family)]))
+        if self.settled is None and rules is not None and self.census and not self.profiles:
+            verdict = self._uncounted(verdict, rules)
         plain = BenchmarkResult(
             self.name,
             verdict,
@@ -210,7 +242,22 @@ class Draft:
             tuple(self.reasons),
             tuple(self.notes),
         )
-        return plain if self.settled or not self.profiles else _explained(plain, self.profiles, rules)
+        return plain if self.settled or not self.profiles or rules is None else _explained(plain, self.profiles, rules)
+
+    def _uncounted(self, verdict: str | None, rules: CensusRules) -> str | None:
+        """The verdict where no process could be profiled: a rule may be broken, so nothing may seem to pass."""
+        why = self._unprofiled or self._fault or self._mishap or "no process was profiled"
+        if verdict == "regressed":
+            self.note(f"its operators are not known, since no process could be profiled: {why}")
+        elif self.judgement is None or not rules.forbid_anything:
+            self.note(f"there is no census of it: {why}")
+        else:
+            self.reasons.append(
+                f"no census could be taken: {why}; by time alone it is {verdict}, {in_words(self.judgement)}, which is "
+                "what counts with --no-census, or passes='timing' in its marker"
+            )
+            return "incomparable"
+        return verdict
 
 
 def _explained(plain: BenchmarkResult, profiles: list[Mapping[str, Profile]], rules: CensusRules) -> BenchmarkResult:
@@ -225,7 +272,7 @@ def _explained(plain: BenchmarkResult, profiles: list[Mapping[str, Profile]], ru
             name=plain.name,
             samples=Samples(times[side]) if times[side] else None,
         )
-        for side in ("base", "head")
+        for side in SIDES
     )
     judgement = plain.judgement
     diff = compare(

@@ -11,10 +11,11 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from perfsuite.gate.model import Judgement, Policy
+from perfsuite.gate.model import SIDES, Judgement, Policy
 from perfsuite.sequential import check_plan, estimate, multiplier
 from perfsuite.stats import student_t_quantile
 from perfsuite.strays import strays
+from perfsuite.units import format_share
 
 #: The least standard deviation of a log-ratio that is believed.  Medians of steps of a few microseconds, read off a
 #: clock of whole nanoseconds, can be equal in every pair; that says that they differ by less than the clock shows.
@@ -25,7 +26,6 @@ MOST_PAIRS = 1000
 POWER = 0.8
 #: exp of anything more is no float any more; it comes up where two pairs have a spread of many octaves.
 _LARGEST = 700.0
-_SIDES = ("base", "head")
 
 
 def judge(
@@ -65,7 +65,7 @@ def judge(
         return Judgement("inconclusive", process_pairs=count)
     if count <= len(places) or not all(places):
         places = (range(count),)
-    ready = started is None or len(places) == len(_SIDES)
+    ready = started is None or len(places) == len(SIDES)
     groups = [[log_ratios[place] for place in group] for group in places]
     aside = sorted(places[group][place] for group, place in strays(groups, RESOLUTION))
     groups = [[log_ratios[place] for place in group if place not in aside] for group in places]
@@ -106,7 +106,8 @@ def affordable(policy: Policy, pair_seconds: float) -> Policy:
     """The same policy with no more pairs than fit into its seconds, if one pair takes ``pair_seconds``.
 
     A plan for 20 pairs that has time for 13 is wider at its end than a plan for 13.  What a pair takes says nothing
-    about which side is slower, so the plan may be made after the first pair; from then on it must stay as it is.
+    about which side is slower, so the plan may be made from any pairs before the first look; from then on it must stay
+    as it is.
 
     Raises:
         ValueError: ``pair_seconds`` is not positive.
@@ -134,14 +135,22 @@ def _by_start(count: int, started: Sequence[str] | None) -> Sequence[Sequence[in
     """The places of the pairs that were started in each order; all together where that is not known."""
     if started is None:
         return (range(count),)
-    if len(started) != count or not set(started) <= set(_SIDES):
+    if len(started) != count or not set(started) <= set(SIDES):
         raise ValueError(f"{count} pairs, and which side was started first: {list(started)}")
-    return tuple([place for place, side in enumerate(started) if side == wanted] for wanted in _SIDES)
+    return tuple([place for place, side in enumerate(started) if side == wanted] for wanted in SIDES)
 
 
 def _unit(count: int, groups: int) -> float:
     """The standard error of ``count`` values in alternating groups, by unit of the standard deviation."""
     return math.sqrt(sum(1 / ((count + group) // groups) for group in range(groups))) / groups
+
+
+def in_words(judgement: Judgement) -> str:
+    """``+0.2% (-0.9% to +1.3%)``: by how much head takes longer, and the interval; before two pairs ``not known``."""
+    if judgement.ratio is None or judgement.interval is None:
+        return "not known"
+    change, low, high = (format_share(one - 1, "+") for one in (judgement.ratio, *judgement.interval))
+    return f"{change} ({low} to {high})"
 
 
 def _verdict(middle: float, half: float, limit: float) -> str:

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from perfsuite.errors import UsageError
+from perfsuite.gate.answers import Collected
 from perfsuite.gate.draft import Draft
 from perfsuite.gate.messages import Listed, Uncollected
-from perfsuite.gate.model import Policy
+from perfsuite.gate.model import SIDES, Policy
 from perfsuite.gate.naming import is_named
-from perfsuite.gate.pair import SIDES, Collected
 
 
 def list_benchmarks(
-    found: Mapping[str, Collected], policy_of: Callable[[Listed], Policy], *, timed: bool
+    found: Mapping[str, Collected], policy_of: Callable[[Listed], Policy], *, timed: bool, census: bool = True
 ) -> tuple[list[Draft], list[str]]:
     """The benchmarks as drafts, and notes on what is none.
 
     What both sides have is compared.  What only one has is missing, with the reason.  A file that neither side can
     import may hold any number of benchmarks: it is an incomparable one.  One that cannot be imported on one side, and
-    holds no benchmark on the other, is a note.
+    holds no benchmark on the other, is a note.  So is one whose marker leaves the census out where nothing is timed.
 
     Args:
         found: by side, what it has.
         policy_of: how a benchmark is judged.
         timed: whether it is.
+        census: whether a census is taken of those whose markers do not leave it out.
 
     Raises:
         UsageError: neither side has any benchmark.
@@ -37,29 +38,46 @@ def list_benchmarks(
         why = f": {'; '.join(errors)}" if errors else ""
         raise UsageError(f"no test that uses the `profiled` fixture was found on either side{why}")
     family = max(1, sum(name in base.benchmarks and name in head.benchmarks for name in names))
-    drafts = []
+    drafts: list[Draft] = []
+    uncounted: list[str] = []
     told: set[tuple[str, str]] = set()
     for name in names:
         both = {side: found[side].benchmarks[name] for side in SIDES if name in found[side].benchmarks}
         listed = both.get("head") or both["base"]
         places = {side: one.place for side, one in both.items()}
-        draft = Draft(name, places, policy_of(listed), family, timed)
+        draft = Draft(name, places, policy_of(listed), family, timed, census and listed.census)
         if len(both) < len(SIDES):
             lacking = next(side for side in SIDES if side not in both)
             error = _error_of(found[lacking], listed)
             if error is not None:
                 told.add((lacking, error.nodeid))
             draft.settle("missing", _missing(lacking, error))
-        elif both["base"].threshold != both["head"].threshold:
-            was, now = (_per_cent(both[side].threshold) for side in SIDES)
-            draft.note(f"its marker's threshold is {was} on base and {now} on head; head's counts")
+        elif not timed and not listed.census:
+            uncounted.append(f"{name} is not looked at: its marker's passes leave the census out, and nothing is timed")
+            continue
+        else:
+            draft.note(*_of_markers(both, census))
         drafts.append(draft)
     unseen, notes = _uncollected(found, told)
     for nodeid, why in unseen.items():
         draft = Draft(nodeid, {}, policy_of(Listed(nodeid, nodeid, None, None)), family, timed)
         draft.settle("incomparable", why)
         drafts.append(draft)
-    return drafts, notes
+    return drafts, [*notes, *uncounted]
+
+
+def _of_markers(both: Mapping[str, Listed], census: bool) -> Iterator[str]:
+    """What the markers say that the reader must know, on which the change may have a say."""
+    base, head = (both[side] for side in SIDES)
+    if base.threshold != head.threshold:
+        was, now = map(_per_cent, (base.threshold, head.threshold))
+        yield f"its marker's threshold is {was} on base and {now} on head; head's counts"
+    if not census:
+        return
+    if base.census != head.census:
+        yield f"its marker's passes leave the census out on {'base' if head.census else 'head'} alone; head's count"
+    if not head.census:
+        yield "its marker's passes leave the census out: its verdict is by time alone, and a change is not explained"
 
 
 def check_named(found: Mapping[str, Collected], wanted: Mapping[str, Sequence[str]], root: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from perfsuite.records import Environment, Profile
+from perfsuite.store.checks import check_profile
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Listed:
     threshold: float | None
     #: The absolute path of its file, within the side's tree.
     path: str = ""
+    #: Whether its marker wants the passes that a census is from; it does where it names none.
+    census: bool = True
 
     @property
     def test(self) -> str:
@@ -72,6 +75,8 @@ class ReadyMessage:
     loaded: Mapping[str, str]
     #: Module → real path.
     elsewhere: Mapping[str, str]
+    #: Real paths of compiled extensions that are of no side's tree, no environment and not of the system.
+    extensions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,14 @@ class ProfileMessage:
     """``profile``: a few steps, profiled."""
 
     profile: Profile
+
+    def __post_init__(self) -> None:
+        """Refuse one that nobody could read on.
+
+        Raises:
+            StoreError: it cannot be a profile.
+        """
+        check_profile(self.profile, "'profile'.profile")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from perfsuite.stats import median
 
 #: Every verdict on a benchmark, the worst first.
 VERDICTS = ("regressed", "incomparable", "missing", "inconclusive", "improved", "unchanged")
+#: Both sides of every comparison, in the order in which they are told.
+SIDES = ("base", "head")
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import random
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from perfsuite.errors import PerfsuiteError
+from perfsuite.gate.answers import Collected, Ready, SuspendedError, skipped_by_both
 from perfsuite.gate.child import interrupts_held
 from perfsuite.gate.growth import growth
 from perfsuite.gate.messages import (
@@ -18,15 +18,13 @@ from perfsuite.gate.messages import (
     ProfileMessage,
     ReadyMessage,
     StepsMessage,
-    Uncollected,
     WaitingMessage,
 )
-from perfsuite.gate.model import PairTrace
-from perfsuite.gate.turns import Plan, order_turns, plan_turns
+from perfsuite.gate.model import SIDES, PairTrace
+from perfsuite.gate.turns import order_turns, plan_turns
 from perfsuite.gate.worker import GRACE_SECONDS, EndedError, Runnable, Worker, WorkerFault, suspended_ns
 from perfsuite.records import Environment, Profile
 
-SIDES = ("base", "head")
 #: Of a profile: steps in each pass.
 _PROFILED_STEPS = 3
 #: A step may take this many times what the warm-up made of it before it counts as hung, and at least this long.
@@ -34,38 +32,6 @@ _PATIENCE, _LEAST_PATIENCE_SECONDS = 50.0, 60.0
 #: What no step can take: some thirty years.
 _ENDLESS_NS = 1e18
 _COLD = "the test asks for cold steps (warmup_rounds=0), which a gate does not time: it warms up on both sides"
-
-
-@dataclass(frozen=True)
-class Collected:
-    """What a side has, by name, and what of it could not be collected."""
-
-    benchmarks: Mapping[str, Listed]
-    errors: tuple[Uncollected, ...] = ()
-
-
-@dataclass(frozen=True)
-class Ready:
-    """Both sides of a benchmark are warm."""
-
-    plan: Plan
-    #: Seconds that a step takes.
-    step_seconds: float
-    #: Real path → SHA-256 of the repository's files that each side has loaded.
-    loaded: Mapping[str, Mapping[str, str]]
-    notes: tuple[str, ...]
-    #: How long the machine had been suspended when the warm-up began.
-    suspended_ns: int = 0
-    #: Of the modules whose names were asked for: name → real path of what each side has loaded outside of both trees.
-    elsewhere: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: {side: {} for side in SIDES})
-
-
-class SuspendedError(PerfsuiteError):
-    """The machine was suspended while a pair was timed."""
-
-
-class SkippedError(PerfsuiteError):
-    """Both sides skip the benchmark; the text says why."""
 
 
 class Pair:
@@ -87,6 +53,9 @@ class Pair:
             first: which side is started, and warms up, first.
             timeout: what the start and what a warm-up may take, in seconds.
             chance: decides the order of turns.
+
+        Raises:
+            WorkerFault: one cannot be started.
         """
         self.first = first
         self._timeout = timeout
@@ -186,7 +155,8 @@ class Pair:
         step = max(calls[-1] for calls in warm_up) / 1e9 * plan.iterations
         loaded = {side: warm[side].loaded for side in SIDES}
         elsewhere = {side: warm[side].elsewhere for side in SIDES}
-        return Ready(plan, step, loaded, tuple(notes), asleep, elsewhere)
+        extensions = {side: warm[side].extensions for side in SIDES}
+        return Ready(plan, step, loaded, tuple(notes), asleep, elsewhere, extensions)
 
     def _come_to(self, side: str) -> str:
         """Which benchmark a side has come to, which must be the one that the other has come to."""
@@ -305,11 +275,6 @@ class Pair:
         """
         for worker in self._workers.values():
             worker.expect("bye", self._timeout)
-
-
-def skipped_by_both(ends: Iterable[EndedError]) -> SkippedError:
-    """What both sides say of a benchmark that they skip."""
-    return SkippedError("; ".join(dict.fromkeys(end.why for end in ends if end.why)) or "no reason given")
 
 
 def _by_name(listed: Iterable[Listed]) -> Mapping[str, Listed]:

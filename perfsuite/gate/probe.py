@@ -17,7 +17,7 @@ from typing import Any
 
 from perfsuite.errors import UsageError
 from perfsuite.gate.child import run_child
-from perfsuite.gate.prefixes import is_installed, within
+from perfsuite.gate.prefixes import interpreter_places, is_environment, is_installed, within
 from perfsuite.gate.trees import Tree
 from perfsuite.protocol import PROTOCOL
 
@@ -116,7 +116,8 @@ def _plain(function: Callable[..., object]) -> str:
 @functools.cache
 def _script() -> str:
     """What the interpreter runs; what is the repository's is asked by the same rule as in workers."""
-    return "\n\n".join((_MAIN, _plain(within), _plain(is_installed), "main(*sys.argv[1:])\n"))
+    rule: tuple[Callable[..., object], ...] = (within, interpreter_places, is_environment, is_installed)
+    return "\n\n".join((_MAIN, *map(_plain, rule), "main(*sys.argv[1:])\n"))
 
 
 @dataclass(frozen=True)

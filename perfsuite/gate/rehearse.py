@@ -20,12 +20,13 @@ from perfsuite.capture.calibration.step import PLANT
 from perfsuite.environment import find_allocator, libc, usable_cpus
 from perfsuite.errors import CaptureError
 from perfsuite.gate.affinity import on_cpus
+from perfsuite.gate.answers import Collected, SuspendedError
 from perfsuite.gate.leftovers import OwnFolder, sweep
-from perfsuite.gate.model import PairTrace
-from perfsuite.gate.pair import SIDES, Collected, Pair, SuspendedError
+from perfsuite.gate.model import SIDES, PairTrace
+from perfsuite.gate.pair import Pair
 from perfsuite.gate.runnables import inherited, plugins_here, runnable
 from perfsuite.gate.worker import Runnable, WorkerFault
-from perfsuite.quiet import quiet_settings
+from perfsuite.quiet import Settings, quiet_settings
 from perfsuite.records import Environment
 from perfsuite.stats import median
 
@@ -87,8 +88,8 @@ def rehearse(
         CaptureError: the step does not run here; WorkerFault: a worker failed, twice in a row.
     """
     chance = random.Random(seed)
-    first_pair: list[tuple[Environment, float]] = []
-    with _recorder(chance, first_pair, allocator, threads) as record:
+    with _recorder(chance, allocator, threads, profiles=True) as recorder:
+        record = recorder.record
         elements = _sizes(shares, partial(_cost, record, _PROBE_PAIRS, progress)) if shares and planted_pairs else {}
         equal: list[PairTrace] = []
         planted: dict[float, list[PairTrace]] = {share: [] for share in elements}
@@ -100,7 +101,8 @@ def rehearse(
             kept = equal if share is None else planted[share]
             # Of each kind, as in a gate: who starts first alternates.
             kept.append(record(0 if share is None else elements[share], SIDES[len(kept) % 2]))
-    return Rehearsal(equal, planted, *first_pair[0])
+    assert recorder.besides is not None  # there was a pair
+    return Rehearsal(equal, planted, recorder.besides.environment, recorder.besides.profile_seconds)
 
 
 def plant_sizes(shares: Sequence[float], pairs: int, seed: int | None = None) -> dict[float, int]:
@@ -110,8 +112,8 @@ def plant_sizes(shares: Sequence[float], pairs: int, seed: int | None = None) ->
         CaptureError: the step does not run here, or elements cost nothing that could be measured; WorkerFault: a worker
             failed.
     """
-    with _recorder(random.Random(seed), None) as record:
-        return _sizes(shares, partial(_cost, record, pairs, lambda text: None))
+    with _recorder(random.Random(seed), profiles=False) as recorder:
+        return _sizes(shares, partial(_cost, recorder.record, pairs, lambda text: None))
 
 
 def _sizes(shares: Sequence[float], cost: Callable[[int], float]) -> dict[float, int]:
@@ -133,13 +135,62 @@ def _cost(record: _Record, pairs: int, progress: Callable[[str], object], elemen
     return math.expm1(median([record(elements, SIDES[number % 2]).log_ratio for number in range(pairs)]))
 
 
+# --- pairs ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Besides:
+    """What a pair says besides its times, if it is profiled."""
+
+    environment: Environment
+    #: What a profile of both sides took.
+    profile_seconds: float
+
+
+class _Recorder:
+    """Records pairs, one after the other, and profiles the first of them if that is wanted."""
+
+    def __init__(self, folder: Path, settings: Settings, chance: random.Random, *, profiles: bool) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._chance = chance
+        self._profiles = profiles
+        # No settings of a project apply to the step, so no options of the user's do.
+        self._variables = {name: value for name, value in inherited(os.environ).items() if name != "PYTEST_ADDOPTS"}
+        self._plugins = plugins_here()
+        #: None before the first pair, and where none is profiled.
+        self.besides: _Besides | None = None
+
+    def record(self, elements: int, first: str) -> PairTrace:
+        """A pair whose head has so many elements planted, and whose worker of this side is started first.
+
+        Raises:
+            CaptureError: the step does not run here; WorkerFault, SuspendedError: it came to nothing, twice.
+        """
+        variables = dict.fromkeys(SIDES, self._variables)
+        if elements:
+            variables["head"] = {**self._variables, PLANT: str(elements)}
+        runnables = {
+            side: runnable(side, sys.executable, self._folder, variables[side], self._settings, self._plugins)
+            for side in SIDES
+        }
+        try:
+            return self._take(runnables, first)
+        except (WorkerFault, SuspendedError):
+            # Once: an hour of pairs is not lost for one of them, and what fails again is no accident.
+            return self._take(runnables, first)
+
+    def _take(self, runnables: Mapping[str, Runnable], first: str) -> PairTrace:
+        profiled = self._profiles and self.besides is None
+        trace, besides = _pair(runnables, first, self._chance, profiled=profiled)
+        self.besides = self.besides or besides
+        return trace
+
+
 @contextmanager
 def _recorder(
-    chance: random.Random,
-    first_pair: list[tuple[Environment, float]] | None,
-    allocator: str = "auto",
-    threads: int | None = None,
-) -> Iterator[_Record]:
+    chance: random.Random, allocator: str = "auto", threads: int | None = None, *, profiles: bool
+) -> Iterator[_Recorder]:
     settings = quiet_settings(
         os.environ,
         usable_cpus(),
@@ -148,44 +199,28 @@ def _recorder(
         glibc=libc().startswith("glibc"),
         find_library=find_allocator,
     )
-    # No settings of a project apply to the step, so no options of the user's do.
-    variables = {name: value for name, value in inherited(os.environ).items() if name != "PYTEST_ADDOPTS"}
-    plugins = plugins_here()
     with step_folder() as folder, on_cpus(settings.cpus):
-
-        def record(elements: int, first: str) -> PairTrace:
-            sides = {"base": variables, "head": {**variables, PLANT: str(elements)} if elements else variables}
-            runnables = {side: runnable(side, sys.executable, folder, sides[side], settings, plugins) for side in SIDES}
-            try:
-                return _pair(runnables, first, chance, first_pair)
-            except (WorkerFault, SuspendedError):
-                # Once: an hour of pairs is not lost for one of them, and what fails again is no accident.
-                return _pair(runnables, first, chance, first_pair)
-
-        yield record
+        yield _Recorder(folder, settings, chance, profiles=profiles)
 
 
 def _pair(
-    runnables: Mapping[str, Runnable],
-    first: str,
-    chance: random.Random,
-    first_pair: list[tuple[Environment, float]] | None,
-) -> PairTrace:
+    runnables: Mapping[str, Runnable], first: str, chance: random.Random, *, profiled: bool
+) -> tuple[PairTrace, _Besides | None]:
     began = time.monotonic()
+    besides = None
     with Pair(runnables, {side: [STEP] for side in SIDES}, first, _TIMEOUT, chance) as pair:
         found = pair.collect(dict.fromkeys(SIDES, ()), ())
         pair.run({side: _nodeids(found[side]) for side in SIDES})
         ready = pair.begin()
         trace, _ = pair.time(ready)
-        aside = 0.0
-        if first_pair is not None and not first_pair:  # who wants to know is told once
-            environment, profiled = pair.environments()["base"], time.monotonic()
+        if profiled:
+            environment, since = pair.environments()["base"], time.monotonic()
             pair.profile(ready)
-            aside = time.monotonic() - profiled
-            first_pair.append((environment, aside))
+            besides = _Besides(environment, time.monotonic() - since)
         pair.finish()
         pair.part()
-    return replace(trace, seconds=time.monotonic() - began - aside)
+    aside = besides.profile_seconds if besides is not None else 0.0
+    return replace(trace, seconds=time.monotonic() - began - aside), besides
 
 
 def _nodeids(found: Collected | WorkerFault) -> Sequence[str]:

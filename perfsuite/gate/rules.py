@@ -51,6 +51,11 @@ class CensusRules:
     allocations: Limit = "off"
     peak: Limit = "off"
 
+    @property
+    def forbid_anything(self) -> bool:
+        """Whether any rule is on."""
+        return any(getattr(self, one.name) != "off" for one in fields(self))
+
 
 def parse_rules(table: Mapping[str, object], where: str) -> CensusRules:
     """The rules of a table of pyproject.toml; what it does not set is as :class:`CensusRules` has it.

@@ -5,65 +5,27 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 from perfsuite.errors import UsageError
 from perfsuite.gate.affinity import on_cpus
-from perfsuite.gate.census import CensusRules
+from perfsuite.gate.answers import Collected, Ready, SkippedError, SuspendedError, skipped_by_both
 from perfsuite.gate.child import interruptible
 from perfsuite.gate.draft import Draft
-from perfsuite.gate.installed import Changed
+from perfsuite.gate.extensions import release, shared
 from perfsuite.gate.listing import check_named, error_at, list_benchmarks
 from perfsuite.gate.loaded import foreign
-from perfsuite.gate.messages import Listed
-from perfsuite.gate.model import BenchmarkResult, Policy
-from perfsuite.gate.pair import SIDES, Collected, Pair, SkippedError, SuspendedError, skipped_by_both
-from perfsuite.gate.worker import EndedError, Runnable, WorkerFault
-from perfsuite.records import Environment
+from perfsuite.gate.model import SIDES
+from perfsuite.gate.pair import Pair
+from perfsuite.gate.progress import Progress, Silence, Told, so_far
+from perfsuite.gate.request import Outcome, Request
+from perfsuite.gate.worker import EndedError, WorkerFault
 
-#: Pairs in a row that do not even start before the gate gives up.
-_FALSE_STARTS = 2
-#: Files that are named where there may be many.
-_NAMED = 3
+#: Pairs in a row that do not even start before the gate gives up what was to run in them.
+_FALSE_STARTS = 3
 
 
-@dataclass(frozen=True)
-class Request:
-    """What a gate is to compare, and how.  Mappings are by side."""
-
-    runnables: Mapping[str, Runnable]
-    #: The root of each side's tree.
-    roots: Mapping[str, str]
-    #: What to run, as absolute paths within each side's tree, ``::`` and a name after some; none for all.
-    wanted: Mapping[str, Sequence[str]]
-    policy_of: Callable[[Listed], Policy]
-    rules: CensusRules
-    timeout: float = 300.0
-    #: The CPUs that workers of either side may use; None for those of this process.
-    cpus: Sequence[int] | None = None
-    #: No timing: the census alone.
-    census_only: bool = False
-    seed: int | None = None
-    #: What differs between the trees.
-    changed: Changed = field(default_factory=Changed)
-
-
-@dataclass
-class Outcome:
-    """What came of it so far."""
-
-    benchmarks: tuple[BenchmarkResult, ...] = ()
-    unfinished: tuple[str, ...] = ()
-    environments: Mapping[str, Environment] = field(default_factory=dict)
-    #: By side, real path → SHA-256 when a worker first loaded it.
-    loaded: Mapping[str, dict[str, str]] = field(default_factory=lambda: {side: {} for side in SIDES})
-    #: What is to be said besides of no benchmark that there is.
-    notes: list[str] = field(default_factory=list)
-    interrupted: bool = False
-
-
-def run(request: Request, progress: Callable[[str], object] = lambda text: None) -> Outcome:
+def run(request: Request, progress: Progress | None = None) -> Outcome:
     """Compare; on Ctrl-C what is decided is kept and the rest is unfinished.
 
     Within :func:`perfsuite.gate.child.interrupts_held` that is all that an interrupt can do: one that comes while the
@@ -72,7 +34,7 @@ def run(request: Request, progress: Callable[[str], object] = lambda text: None)
     Raises:
         UsageError: neither side has any benchmark, or can even start; an argument names nothing; both sides skip all.
     """
-    gate = _Gate(request, progress)
+    gate = _Gate(request, progress or Silence())
     with on_cpus(request.cpus):
         try:
             with interruptible():
@@ -83,9 +45,10 @@ def run(request: Request, progress: Callable[[str], object] = lambda text: None)
 
 
 class _Gate:
-    def __init__(self, request: Request, progress: Callable[[str], object]) -> None:
+    def __init__(self, request: Request, progress: Progress) -> None:
         self.request = request
         self.progress = progress
+        self._told = Told(progress)
         self.outcome = Outcome()
         self.drafts: list[Draft] = []
         self._chance = random.Random(request.seed)
@@ -103,9 +66,14 @@ class _Gate:
             measured: dict[str, float] = {}
             self._profiling = {}
             runnables, timeout = self.request.runnables, self.request.timeout
-            with Pair(runnables, self._paths(todo), self._first(), timeout, self._chance) as pair:
-                self._visit(pair, todo, measured)
+            release(self.request.extensions)
+            try:
+                with Pair(runnables, self._paths(todo), self._first(), timeout, self._chance) as pair:
+                    self._visit(pair, todo, measured)
+            except WorkerFault as fault:  # a process could not even be started
+                self._not_started(str(fault), {})
             self._share(time.monotonic() - began, measured)
+            self._told.decided(self.drafts)
 
     def concluded(self) -> Outcome:
         """What the drafts come to; those that an interruption left without a verdict are unfinished."""
@@ -174,7 +142,8 @@ class _Gate:
     def _list(self, found: Mapping[str, Collected]) -> None:
         request = self.request
         check_named(found, request.wanted, request.roots["head"])
-        self.drafts, notes = list_benchmarks(found, request.policy_of, timed=not request.census_only)
+        timed, census = not request.census_only, request.rules is not None
+        self.drafts, notes = list_benchmarks(found, request.policy_of, timed=timed, census=census)
         self.outcome.notes += notes
         self._listed = True
 
@@ -189,6 +158,7 @@ class _Gate:
             for draft in self._todo():
                 draft.note(f"a pair did not start: {reason}")
             return
+        reason = f"{reason} ({self._false_starts} starts in a row failed)"
         if not self._listed:
             only = next((one for one in found.values() if one.benchmarks), None)
             if only is None:
@@ -240,6 +210,8 @@ class _Gate:
 
     def _measure(self, pair: Pair, draft: Draft) -> None:
         before = len(draft.pairs)
+        draft.profiling = False
+        self._told.begins(draft)
         try:
             self._take(pair, draft)
         except SkippedError as skipped:
@@ -261,40 +233,38 @@ class _Gate:
         self.progress(f"{draft.name} · pair {number} · warm-up")
         ready = pair.begin()
         draft.note(*ready.notes)
-        not_its_own = (
-            self._changed_since(ready.loaded)
-            or foreign(ready.loaded, self.request.roots)
-            or self.request.changed.shared(ready.elsewhere["base"], ready.elsewhere["head"])
-        )
+        not_its_own = self._not_its_own(ready)
         if not_its_own:
             draft.settle("incomparable", not_its_own)
             return
         if not self.outcome.environments:
             self.outcome.environments = pair.environments()
         if draft.wants_times:
-            self.progress(f"{draft.name} · pair {number} · timing{_so_far(draft)}")
+            self.progress(f"{draft.name} · pair {number} · timing{so_far(draft)}")
             trace, noticed = pair.time(ready)
             draft.add(trace)
             draft.note(*noticed)
         if draft.wants_profile():
-            self.progress(f"{draft.name} · pair {number} · profile{_so_far(draft)}")
+            self.progress(f"{draft.name} · pair {number} · profile{so_far(draft)}")
             began = time.monotonic()
+            draft.profiling = True
             try:
-                draft.profiles.append(pair.profile(ready))
+                draft.profiled(pair.profile(ready))
             finally:
                 self._profiling[draft.name] = time.monotonic() - began
 
-    def _changed_since(self, loaded: Mapping[str, Mapping[str, str]]) -> str | None:
-        """Keep which files the sides run; a sentence where one is not what it was in an earlier process."""
-        sentences = []
-        for side in SIDES:
-            known, root = self.outcome.loaded[side], os.path.realpath(self.request.roots[side])
-            changed = [path for path, digest in loaded[side].items() if known.setdefault(path, digest) != digest]
-            if changed:
-                named = ", ".join(os.path.relpath(path, root) for path in sorted(changed)[:_NAMED])
-                more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
-                sentences.append(f"{side}'s files changed while the gate ran: {named}{more}")
-        return "; ".join(sentences) or None
+    def _not_its_own(self, ready: Ready) -> str | None:
+        """Why the sides do not each run their own code, the same as before; None if they do, as far as this shows."""
+        request = self.request
+        cannot, note = shared(ready.extensions, request.roots)
+        if note is not None:
+            self.outcome.note(note)
+        return (
+            self.outcome.changed_since(ready.loaded, request.roots)
+            or foreign(ready.loaded, request.roots)
+            or request.changed.shared(ready.elsewhere["base"], ready.elsewhere["head"])
+            or cannot
+        )
 
     def _skip(self, draft: Draft, why: SkippedError) -> None:
         """A benchmark that neither side runs is none: as long as that is so, nothing about it can change."""
@@ -311,14 +281,9 @@ class _Gate:
 
 
 def _ended(draft: Draft, end: EndedError) -> None:
-    """A test that is skipped is missing; one that fails cannot be compared."""
+    """A test that is skipped is missing; one that fails cannot be compared, except by times that were taken before."""
+    if draft.profiling and draft.timed:
+        draft.unprofiled(str(end))
+        return
     reason = f"{end.side}: the test ended without calling `profiled`" if end.outcome == "passed" else str(end)
     draft.settle("missing" if end.outcome == "skipped" else "incomparable", reason)
-
-
-def _so_far(draft: Draft) -> str:
-    judgement = draft.judgement
-    if judgement is None or judgement.interval is None:
-        return ""
-    low, high = judgement.interval
-    return f" · so far {100 * (low - 1):+.1f} to {100 * (high - 1):+.1f} %"

@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from perfsuite.gate.model import SIDES
 from perfsuite.gate.worker import Runnable
-from perfsuite.quiet import Settings
+from perfsuite.quiet import Settings, as_list
 
 #: Options that keep a plugin from changing how tests run, where its distribution is installed: a worker runs each
 #: benchmark once, in its own process, in the gate's order, for as long as the gate wants.
@@ -40,6 +41,27 @@ def plugins_here() -> Collection[str]:
             continue
         found.append(name)
     return found
+
+
+def told(quiet: Mapping[str, Settings], own: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """What the workers are started with, ``NAME=value`` each; where the sides differ, with the side.
+
+    Args:
+        quiet: by side, the quiet settings.
+        own: by side, variables whose values are temporary folders of its own, which nobody needs to read.
+    """
+    found: list[str] = []
+    for side in SIDES:
+        for name, value in quiet[side].variables.items():
+            both = quiet["base"].variables.get(name) == quiet["head"].variables.get(name) == value
+            found.append(f"{name}={value}" if both else f"{side}: {name}={value}")
+        found += [f"kept {one}" for one in quiet[side].kept]
+        for name in own[side]:
+            both = name in own["base"] and name in own["head"]
+            found.append(f"{name}=(of each side's own)" if both else f"{side}: {name}=(of its own)")
+    cpus = {side: f"CPUs {as_list(quiet[side].cpus)}" for side in SIDES}
+    found += [cpus[side] if cpus["base"] == cpus["head"] else f"{side}: {cpus[side]}" for side in SIDES]
+    return tuple(dict.fromkeys(found))
 
 
 def runnable(

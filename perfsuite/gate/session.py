@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,21 +14,23 @@ from perfsuite.errors import UsageError
 from perfsuite.gate.arguments import Wanted, check_there, find_wanted, placed
 from perfsuite.gate.calibration_store import NAME, budget_of
 from perfsuite.gate.child import interruptible, interrupts_held
+from perfsuite.gate.extensions import own_folders
 from perfsuite.gate.installed import changed
 from perfsuite.gate.messages import Listed
-from perfsuite.gate.model import GateResult, Policy, Side
-from perfsuite.gate.pair import SIDES
-from perfsuite.gate.probe import Probe, differing_software, probe
-from perfsuite.gate.run import Outcome, Request, run
-from perfsuite.gate.runnables import inherited, runnable
+from perfsuite.gate.model import SIDES, GateResult, Policy, Side
+from perfsuite.gate.probe import Probe, probe
+from perfsuite.gate.progress import Progress, Silence
+from perfsuite.gate.request import Outcome, Request
+from perfsuite.gate.rules import CensusRules
+from perfsuite.gate.run import run
+from perfsuite.gate.runnables import inherited, runnable, told
+from perfsuite.gate.sameness import difference
 from perfsuite.gate.settings import GateSettings, policy_for, settings_for
 from perfsuite.gate.spec import Spec, parse_spec
 from perfsuite.gate.trees import Tree, Trees, differing, mapped
 from perfsuite.gate.worker import Runnable
-from perfsuite.quiet import Settings, as_list, preloaded_allocator, quiet_settings
+from perfsuite.quiet import Settings, preloaded_allocator, quiet_settings
 
-#: A file that was not looked at is not listed one by one.
-_NAMED = 3
 _THREADS = "OMP_NUM_THREADS"
 
 
@@ -42,6 +44,8 @@ class Options:
     max_pairs: int | None = None
     inconclusive: str | None = None
     census_only: bool = False
+    #: Whether no census is taken, whatever the settings say.
+    no_census: bool = False
     #: Whether identical sides are not run at all.
     shortcut: bool = True
     allocator: str | None = None
@@ -56,7 +60,7 @@ def compare_sides(
     head: str,
     cwd: Path,
     options: Options,
-    progress: Callable[[str], object] = lambda text: None,
+    progress: Progress | None = None,
     directory: Path | None = None,
 ) -> tuple[GateResult, int]:
     """Compare two sides and say what came of it, and with which exit code.
@@ -70,13 +74,13 @@ def compare_sides(
         head: another, or the same.
         cwd: the folder that the user is in: node ids are relative to it, and to its counterpart on another side.
         options: what goes before ``pyproject.toml``.
-        progress: called with a line that says what runs.
+        progress: is told what runs, and which benchmarks have begun and been decided.
         directory: the folder of the runs, in which a calibration of this machine may lie.
 
     Raises:
         UsageError: a side cannot be opened or started, a setting is wrong, or there is nothing to compare.
     """
-    gate = _Gate({"base": parse_spec(base), "head": parse_spec(head)}, cwd, options, progress, directory)
+    gate = _Gate({"base": parse_spec(base), "head": parse_spec(head)}, cwd, options, progress or Silence(), directory)
     found = None
     try:
         with interrupts_held():
@@ -96,7 +100,7 @@ class _Gate:
         specs: Mapping[str, Spec],
         cwd: Path,
         options: Options,
-        progress: Callable[[str], object],
+        progress: Progress,
         directory: Path | None,
     ) -> None:
         self._began = time.monotonic()
@@ -158,25 +162,31 @@ class _Gate:
         check_there(wanted, self._trees)
         variables = {side: {**inherited(os.environ), **self._specs[side].variables} for side in SIDES}
         probes = {side: self._probed(side) for side in SIDES}
-        same = _same(self._trees, probes, variables, settings.ignore)
-        if options.shortcut and same is None:
+        differs = difference(self._trees, probes, variables, settings.ignore)
+        if options.shortcut and differs is None:
             self._identical = True
             return None
         if options.shortcut:
-            self._notes.append(f"base and head are not identical: {same}")
+            self._notes.append(f"base and head are not identical: {differs}")
         if self._calibrated:
             self._notes.append(f"budget {settings.budget:.0f} s a benchmark, from {self._calibrated}")
-        return self._request(wanted, probes, variables)
+        if settings.census is None:
+            by = "--no-census" if options.no_census else self._settings_file
+            self._notes.append(f"no census is taken ({by}): verdicts are by time alone, and no change is explained")
+        return self._request(wanted, probes, variables, trees.scratch("extensions"))
 
     def _request(
         self,
         wanted: Sequence[Wanted],
         probes: Mapping[str, Probe],
         variables: Mapping[str, Mapping[str, str]],
+        folder: Path,
     ) -> Request:
         options, settings, trees = self._options, self._settings, self._trees
+        own = own_folders(folder, {side: self._specs[side].variables for side in SIDES})
+        variables = {side: {**variables[side], **own[side]} for side in SIDES}
         quiet = {side: _quiet(self._specs[side], variables[side], settings, options) for side in SIDES}
-        self._told = _told(quiet)
+        self._told = told(quiet, own)
         base, head = (trees[side] for side in SIDES)
         return Request(
             runnables={
@@ -193,6 +203,7 @@ class _Gate:
             census_only=options.census_only,
             seed=options.seed,
             changed=changed(differing(base, head), base.hashes, head.hashes),
+            extensions=[path for side in SIDES for path in own[side].values()],
         )
 
     def _read_settings(self, root: Path) -> Path:
@@ -202,7 +213,7 @@ class _Gate:
         self._settings_file = os.path.relpath(found, root) if found is not None else None
         self._meant = self._settings.budget is not None
         if not self._meant and self._directory is not None and not self._options.census_only:
-            calibrated = budget_of(self._directory, self._settings.threshold)
+            calibrated = budget_of(self._directory, self._settings.threshold, self._settings.confidence)
             if calibrated is not None:
                 self._settings = replace(self._settings, budget=calibrated)
                 self._calibrated = self._directory / NAME
@@ -239,24 +250,11 @@ def _settings(found: GateSettings, options: Options) -> GateSettings:
         "threads": options.threads,
         "timeout": options.timeout,
     }
-    return replace(found, **{name: value for name, value in said.items() if value is not None})  # type: ignore[arg-type]
-
-
-def _same(
-    trees: Mapping[str, Tree],
-    probes: Mapping[str, Probe],
-    variables: Mapping[str, Mapping[str, str]],
-    ignore: Sequence[str],
-) -> str | None:
-    """What differs first between the sides, None if nothing that could change a time does."""
-    files = differing(trees["base"], trees["head"], ignore)
-    if files:
-        more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-        return f"files differ: {', '.join(files[:_NAMED])}{more}"
-    software = differing_software(probes["base"], probes["head"])
-    if software:
-        return f"software differs: {', '.join(software[:_NAMED])}"
-    return None if variables["base"] == variables["head"] else "the environment differs"
+    census = None if options.no_census else found.census
+    if options.census_only:
+        census = census or CensusRules()  # it is asked for in so many words
+    given = {name: value for name, value in said.items() if value is not None}
+    return replace(found, census=census, **given)  # type: ignore[arg-type]
 
 
 def _quiet(spec: Spec, variables: Mapping[str, str], settings: GateSettings, options: Options) -> Settings:
@@ -288,16 +286,3 @@ def _quiet(spec: Spec, variables: Mapping[str, str], settings: GateSettings, opt
 def _runnable(side: str, tree: Tree, found: Probe, variables: Mapping[str, str], quiet: Settings) -> Runnable:
     paths = [str(path) for path in mapped(tree, found.import_paths) if path.is_dir()]
     return runnable(side, found.python, tree.cwd, variables, quiet, found.packages, paths)
-
-
-def _told(quiet: Mapping[str, Settings]) -> tuple[str, ...]:
-    """What the workers were started with; where the sides differ, with the side."""
-    found: list[str] = []
-    for side in SIDES:
-        for name, value in quiet[side].variables.items():
-            both = quiet["base"].variables.get(name) == quiet["head"].variables.get(name) == value
-            found.append(f"{name}={value}" if both else f"{side}: {name}={value}")
-        found += [f"kept {one}" for one in quiet[side].kept]
-    cpus = {side: f"CPUs {as_list(quiet[side].cpus)}" for side in SIDES}
-    found += [cpus[side] if cpus["base"] == cpus["head"] else f"{side}: {cpus[side]}" for side in SIDES]
-    return tuple(dict.fromkeys(found))

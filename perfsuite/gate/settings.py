@@ -52,7 +52,8 @@ class GateSettings:
     #: Thresholds by the group of pytest-benchmark's marker, and by pattern on the benchmark's name, in order.
     groups: Mapping[str, float] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    census: CensusRules = field(default_factory=CensusRules)
+    #: The rules of the census; None where none is taken.
+    census: CensusRules | None = field(default_factory=CensusRules)
 
 
 def find_settings(cwd: Path, root: Path) -> Path | None:
@@ -104,7 +105,7 @@ def read_settings(root: Path) -> GateSettings:
         "timeout": _seconds,
         "groups": _thresholds,
         "thresholds": _thresholds,
-        "census": lambda value, where: parse_rules(_checked_table(value, where), where),
+        "census": _rules,
     }
     found = {}
     for key, value in table.items():
@@ -217,6 +218,12 @@ def _one_of(value: Any, where: str, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise _wrong(where, f"one of {', '.join(map(repr, choices))}", value)
     return value
+
+
+def _rules(value: Any, where: str) -> CensusRules | None:
+    if isinstance(value, bool):
+        return CensusRules() if value else None
+    return parse_rules(_checked_table(value, where), where)
 
 
 def _strings(value: Any, where: str) -> tuple[str, ...]:

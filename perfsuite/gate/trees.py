@@ -138,6 +138,19 @@ class Trees:
         run_git(self.root, "worktree", "add", "--detach", "--quiet", str(path), commit)
         return Tree(path, path / within, self.root, commit, False, hashes, complete(self.root, path, hashes))
 
+    def scratch(self, name: str) -> Path:
+        """A folder for what sides make while they run; it goes with the worktrees.
+
+        Raises:
+            UsageError: it cannot be made.
+        """
+        try:
+            path = self._own_folder() / name
+            path.mkdir()
+        except OSError as error:
+            raise self._no_room(error) from error
+        return path
+
     def close(self) -> None:
         """Remove the worktrees; interrupts wait until that is done."""
         with interrupts_held():
@@ -162,17 +175,24 @@ class Trees:
                 f"the temporary folder {self._temporary} lies in the repository: set TMPDIR to a folder outside of it"
             )
         try:
-            if self._folder is None:
-                with interrupts_held():  # what is made must be known to close()
-                    self._folder = leftovers.OwnFolder("gate", self._temporary)
-            parent = self._folder.path / str(self._opened)
+            parent = self._own_folder() / str(self._opened)
             parent.mkdir()
         except OSError as error:
-            raise UsageError(
-                f"cannot make a folder for worktrees in {self._temporary}: {error.strerror}; TMPDIR names another place"
-            ) from error
+            raise self._no_room(error) from error
         self._opened += 1
         return parent / (self.root.name if self.root.name.isidentifier() else "tree")
+
+    def _own_folder(self) -> Path:
+        """The temporary folder of this gate, made when it is first needed."""
+        if self._folder is None:
+            with interrupts_held():  # what is made must be known to close()
+                self._folder = leftovers.OwnFolder("gate", self._temporary)
+        return self._folder.path
+
+    def _no_room(self, error: OSError) -> UsageError:
+        return UsageError(
+            f"cannot make a folder for worktrees in {self._temporary}: {error.strerror}; TMPDIR names another place"
+        )
 
     def _commit(self, reference: str) -> str:
         try:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import re
 import shlex
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from perfsuite import __version__
 from perfsuite.errors import PerfsuiteError
-from perfsuite.gate.affinity import on_cpus
+from perfsuite.gate.affinity import AffinityError, on_cpus
 from perfsuite.gate.leftovers import OwnFolder
 from perfsuite.gate.messages import EndedMessage
 from perfsuite.gate.printed import Printed
+from perfsuite.gate.said import last_words
 from perfsuite.protocol import PROTOCOL, Channel, ClosedError, ProtocolError, SilenceError, read
 from perfsuite.records import FORMAT
 
@@ -31,14 +32,7 @@ GRACE_SECONDS = 1.0
 #: What a worker whose socket is closed may take to end.
 _FAREWELL_SECONDS = 10.0
 #: How much of what a worker printed is looked at for the reason it ended.
-_TAIL_BYTES = 8192
-#: ``__main__.py: error: unrecognized arguments: --speed``, which pytest says of options.
-_OF_OPTIONS = re.compile(r"[^:]*: error: ")
-#: What pytest prints of itself and of its progress.
-_OF_PYTEST = re.compile(
-    r"=+( |$)|(rootdir|configfile|testpaths|plugins|cachedir|benchmark|hypothesis profile|asyncio)[ :]"
-    r"|platform |collect(ed|ing) |\S+\.py(::\S+)?( *[.FEsxXR]*( *\[ *\d+%\])?)?$"
-)
+_TAIL_BYTES = 64 << 10
 #: What a worker does while a message of this kind is waited for, and of which the limit is a setting.
 _DOING = {
     "hello": "pytest was starting",
@@ -49,6 +43,8 @@ _DOING = {
     "profile": "it was profiled",
 }
 _LIMITED = ("hello", "collected", "ready")
+#: What a shell adds to the number of the signal by which its command ended.
+_OF_SHELLS = 128
 
 
 @dataclass(frozen=True)
@@ -94,40 +90,48 @@ class Worker:
         self.begun: bool | None = None
         #: Whether it has said good-bye.
         self._parted = False
-        # pytest's cache cannot be left out, since a project's own options may need it (--ff); but not in the tree.
         try:
-            self._cache = OwnFolder("worker")
+            with ExitStack() as made:
+                ours = self._start(side, paths, made)
+                made.pop_all()
         except OSError as error:
-            raise WorkerFault(side.name, f"cannot be started: no temporary folder: {error.strerror}") from error
+            raise WorkerFault(side.name, f"cannot be started: {_reason(error)}") from error
+        except AffinityError as error:
+            raise WorkerFault(side.name, f"cannot be started: {error}") from error
+        self._printed.start()
+        self._channel = Channel(ours, patience, lambda: self._process.poll() is None)
+
+    def _start(self, side: Runnable, paths: Sequence[str], made: ExitStack) -> socket.socket:
+        """Start it; what is made for that goes on ``made``.
+
+        Returns:
+            The end of the connection that is ours.
+        """
+        # pytest's cache cannot be left out, since a project's own options may need it (--ff); but not in the tree.
+        self._cache = OwnFolder("worker")
+        made.callback(self._cache.remove)
         self._printed = Printed()
+        made.callback(self._printed.close)
         ours, theirs = socket.socketpair()
+        made.enter_context(ours)
         command = [
             side.python, "-m", "pytest", f"--profile-dnn-worker={theirs.fileno()}",
             "--continue-on-collection-errors", "--maxfail=0", "-o", f"cache_dir={self._cache.path}", "--lfnf=all",
             *side.options, *paths,
         ]  # fmt: skip
-        try:
-            # A session of its own: Ctrl-C is for the gate, which then ends its workers, and their children with them.
-            with on_cpus(side.cpus):
-                self._process = subprocess.Popen(
-                    command,
-                    cwd=side.cwd,
-                    env=dict(side.variables),
-                    stdin=subprocess.DEVNULL,
-                    stdout=self._printed.writable,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
-        except OSError as error:
-            ours.close()
-            self._printed.close()
-            self._cache.remove()
-            raise WorkerFault(side.name, f"cannot be started: {side.python}: {error.strerror}") from error
-        finally:
-            theirs.close()
-        self._printed.start()
-        self._channel = Channel(ours, patience)
+        # A session of its own: Ctrl-C is for the gate, which then ends its workers, and their children with them.
+        with theirs, on_cpus(side.cpus):
+            self._process = subprocess.Popen(
+                command,
+                cwd=side.cwd,
+                env=dict(side.variables),
+                stdin=subprocess.DEVNULL,
+                stdout=self._printed.writable,
+                stderr=subprocess.STDOUT,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        return ours
 
     @property
     def pid(self) -> int:
@@ -254,22 +258,16 @@ class Worker:
         except subprocess.TimeoutExpired:
             return WorkerFault(self.side, f"closed its socket but runs on{self._said()}")
         if code < 0:
-            name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+            name = _signal(-code)
             out_of_memory = ", as the kernel does when memory runs out" if -code == signal.SIGKILL else ""
             return WorkerFault(self.side, f"was killed by {name}{doing}{out_of_memory}{self._said()}")
-        return WorkerFault(self.side, f"ended with exit code {code}{doing}{self._said()}")
+        shells = code - _OF_SHELLS
+        as_for = f", as a shell says of {_signal(shells)}" if shells in set(signal.Signals) else ""
+        return WorkerFault(self.side, f"ended with exit code {code}{as_for}{doing}{self._said()}")
 
     def _said(self) -> str:
-        """The last that it printed, of pytest's own errors the first."""
-        text = self._printed.tail(_TAIL_BYTES, ended=self._process.poll() is not None)
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        # What is wrong with an option follows on a line of its own.
-        errors = [
-            line for line in lines if line.startswith(("ERROR: ", "E  ", "perfsuite: ")) and "usage: " not in line
-        ]
-        errors += [line for line in lines if _OF_OPTIONS.match(line)]
-        own = [line for line in lines if not _OF_PYTEST.match(line)]
-        last = (errors[:1] or own[-1:] or [""])[0]
+        """What it printed that tells why."""
+        last = last_words(self._printed.tail(_TAIL_BYTES, ended=self._process.poll() is not None))
         return f"; it said: {last[:300]}" if last else ""
 
 
@@ -282,6 +280,18 @@ class EndedError(PerfsuiteError):
         self.side = side
         self.outcome = outcome
         self.why = why
+
+
+def _signal(number: int) -> str:
+    """A signal by its name."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+
+
+def _reason(error: OSError) -> str:
+    """What an error of the operating system is about, and what helps."""
+    about = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    mend = "; ulimit -n raises the limit" if error.errno == errno.EMFILE else ""
+    return f"{about}{error.strerror}{mend}"
 
 
 def suspended_ns() -> int:

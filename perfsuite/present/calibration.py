@@ -66,8 +66,8 @@ def _noise(calibration: Calibration) -> str:
 def _plan(calibration: Calibration) -> str:
     policy = calibration.policy
     return (
-        f"gate: threshold {format_share(policy.threshold)}, {policy.confidence:.0%} confidence, {policy.min_pairs} to "
-        f"{policy.max_pairs} pairs, {_seconds(policy.seconds)} a benchmark"
+        f"gate: threshold {format_share(policy.threshold)}, {100 * policy.confidence:g}% confidence, "
+        f"{policy.min_pairs} to {policy.max_pairs} pairs, {_seconds(policy.seconds)} a benchmark"
     )
 
 
