@@ -45,10 +45,10 @@ def test_the_lock_of_a_worker_that_was_killed_is_taken_away(tmp_path):
 # --- what both run ------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def built(tmp_path):
+@pytest.fixture(params=SIDES)
+def built(tmp_path, request):
     """An extension in a third place, and the trees of both sides; one's path is the end of the other's."""
-    roots = {"base": str(tmp_path / "gate" / "0" / "repo"), "head": "/repo"}
+    roots = {side: str(tmp_path / "gate" / "0" / "repo") if side == request.param else "/repo" for side in SIDES}
     (tmp_path / "cache" / "fast op").mkdir(parents=True)
     path = tmp_path / "cache" / "fast op" / "fast.so"
     path.touch()
