@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,8 +166,14 @@ def test_a_plant_that_costs_nothing_is_an_error(cost):
 def test_pairs_are_really_recorded(monkeypatch):
     monkeypatch.setattr(rehearse_module, "_PROBE_PAIRS", 1)
     said: list[str] = []
-    # The probes plant a lot, so that even a busy machine sees it.
-    monkeypatch.setattr(rehearse_module, "_PROBES", (1_000, 6_000_000))
+    costs: list[float] = []
+
+    def sizes(shares, cost):
+        """Measures really, and does not go by it: on a busy machine one pair may say anything."""
+        costs.append(cost(1_000_000))
+        return dict.fromkeys(shares, 1_000_000)
+
+    monkeypatch.setattr(rehearse_module, "_sizes", sizes)
     found = rehearse(2, 1, [0.5], said.append, seed=1)
     assert len(found.equal) == 2
     assert {trace.first for trace in found.equal} == {"base", "head"}
@@ -178,6 +185,8 @@ def test_pairs_are_really_recorded(monkeypatch):
     assert found.environment.torch is not None
     assert found.profile_seconds > 0
     assert said[-1] == "pair 3 of 3"
+    assert len(costs) == 1
+    assert math.isfinite(costs[0])
     assert PLANTED.startswith("aten::")
     assert not list(Path().glob("perfsuite-calibration-*"))
 
