@@ -1,10 +1,10 @@
 """Observations so far from all others that they are not of the same kind.
 
 A process can be slower than its like for as long as it lives, by a tenth and more, because of where its memory or its
-code happened to lie, or of what the host did then.  One such observation among six makes any
-interval for the mean useless.  It is set aside where a test says so that hardly ever errs, and only few are: the
-generalized extreme studentized deviate procedure of B. Rosner (Technometrics 25, 1983), on the residuals of groups that
-may differ by any constant.  Who uses this says which observations it were.
+code happened to lie, or of what the host did then.  One such observation among six makes any interval for the mean
+useless.  It is set aside where a test says so that hardly ever errs, and only few are: the generalized extreme
+studentized deviate procedure of B. Rosner (Technometrics 25, 1983), on the residuals of groups that may differ by any
+constant.  Who uses this says which observations it were.
 """
 
 from __future__ import annotations

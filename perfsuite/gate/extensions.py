@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from perfsuite.gate.model import SIDES
+from perfsuite.units import some
 
 #: Where torch compiles them.
 VARIABLE = "TORCH_EXTENSIONS_DIR"
@@ -61,9 +62,8 @@ def shared(loaded: Mapping[str, Iterable[str]], roots: Mapping[str, str]) -> tup
         side = _compiled_from(path, roots)
         if side is not None:
             return f"both sides ran {path}, which was compiled from {side}'s sources: {_REMEDY}", None
-    more = f" and {len(both) - 1} more" if len(both) > 1 else ""
     return None, (
-        f"both sides ran {both[0]}{more}, which is in neither side's tree, in no environment and not the system's: if "
+        f"both sides ran {some(both, 1)}, which is in neither side's tree, in no environment and not the system's: if "
         f"it was compiled from sources of the repository, one side did not run its own; {_REMEDY}"
     )
 

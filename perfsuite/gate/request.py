@@ -12,6 +12,7 @@ from perfsuite.gate.model import SIDES, BenchmarkResult, Policy
 from perfsuite.gate.rules import CensusRules
 from perfsuite.gate.worker import Runnable
 from perfsuite.records import Environment
+from perfsuite.units import some
 
 #: Files that are named where there may be many.
 _NAMED = 3
@@ -71,7 +72,6 @@ class Outcome:
             known, root = self.loaded[side], os.path.realpath(roots[side])
             changed = [path for path, digest in loaded[side].items() if known.setdefault(path, digest) != digest]
             if changed:
-                named = ", ".join(os.path.relpath(path, root) for path in sorted(changed)[:_NAMED])
-                more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
-                sentences.append(f"{side}'s files changed while the gate ran: {named}{more}")
+                named = some([os.path.relpath(path, root) for path in sorted(changed)], _NAMED)
+                sentences.append(f"{side}'s files changed while the gate ran: {named}")
         return "; ".join(sentences) or None

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from perfsuite.gate.files import UNTRACKED
 from perfsuite.gate.probe import Probe, differing_software
 from perfsuite.gate.trees import Tree, differing
+from perfsuite.units import some
 
 #: Of what differs not everything is listed.
 _NAMED = 3
@@ -28,11 +29,10 @@ def difference(
     """
     files = differing(trees["base"], trees["head"], ignore)
     if files:
-        more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-        return f"files differ: {', '.join(_named(path, trees) for path in files[:_NAMED])}{more}"
+        return f"files differ: {some([_named(path, trees) for path in files], _NAMED)}"
     software = differing_software(probes["base"], probes["head"])
     if software:
-        return f"software differs: {', '.join(software[:_NAMED])}"
+        return f"software differs: {some(software, _NAMED)}"
     return None if variables["base"] == variables["head"] else "the environment differs"
 
 
