@@ -86,6 +86,7 @@ def _array(item: Any) -> _Decoder:
     decode = _decoder(item)
 
     def array(data: Any) -> Any:
+        """The items as a tuple; what does not fit says at which place."""
         if not isinstance(data, list):
             raise _wrong("an array", data)
         decoded = []
@@ -115,6 +116,7 @@ def _record(kind: type) -> _Decoder:
     required = [f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
 
     def record(data: Any) -> Any:
+        """The object as a record: its keys are fields, and each field that has no default must be among them."""
         if not isinstance(data, dict):
             raise _wrong("an object", data)
         values = {}
@@ -147,6 +149,7 @@ def _scalar(kind: type) -> _Decoder:
     allowed: tuple[type, ...] = (float, int) if kind is float else (kind,)
 
     def scalar(data: Any) -> Any:
+        """The value; an infinite number by its name, as JSON has none."""
         if type(data) not in allowed:
             if kind is float and data in _INFINITE:
                 return float(data)

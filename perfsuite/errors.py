@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+#: What a command exits with after Ctrl-C, as shells have it.
+INTERRUPTED = 130
+#: What it exits with after a fault of its own, which sysexits.h calls EX_SOFTWARE: no verdict has this code.
+FAULT = 70
+
 
 class PerfsuiteError(Exception):
     """Something the user can mend.  ``exit_code`` is what the command line exits with."""

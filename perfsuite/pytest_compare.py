@@ -6,6 +6,7 @@ are shown and decide nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ class Baseline:
 
     run: Run
     rules: CensusRules
+    #: The file that the rules are from; None where they are the default.
+    settings: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def prepare(spec: str, directory: Path, root: Path, passes: tuple[str, ...], fol
     from perfsuite.analyse.diff.comparable import machine_reasons
     from perfsuite.environment import gather_environment
     from perfsuite.gate.git import working_tree
-    from perfsuite.gate.settings import find_settings, read_settings
+    from perfsuite.gate.settings import settings_for
     from perfsuite.store import load_run, resolve_run
 
     lacking = [name for name in _NEEDED if name not in passes]
@@ -72,8 +75,7 @@ def prepare(spec: str, directory: Path, root: Path, passes: tuple[str, ...], fol
     try:
         run = load_run(resolve_run(spec, directory))
         folder = folder or root
-        found = find_settings(folder, working_tree(folder) or root)
-        rules = read_settings(found.parent).census if found is not None else CensusRules()
+        settings, found = settings_for(folder, working_tree(folder) or root)
     except PerfsuiteError as error:
         raise pytest.UsageError(f"{OPTION}: {error}") from error
     if not run.workloads:
@@ -82,7 +84,8 @@ def prepare(spec: str, directory: Path, root: Path, passes: tuple[str, ...], fol
     reasons = machine_reasons(run.environment, gather_environment())
     if reasons:
         raise pytest.UsageError(f"{OPTION}: {run.id} is not of this machine: {'; '.join(reasons)}; record one here")
-    return Baseline(run, rules)
+    # The gate of a project may take no census; whoever asks for this one gets it, by the default rules.
+    return Baseline(run, settings.census or CensusRules(), found if settings.census is not None else None)
 
 
 def compare(baseline: Baseline, path: Path | None) -> Outcome:
@@ -106,7 +109,8 @@ def _lines(baseline: Baseline, head: Run) -> Iterator[tuple[str, bool]]:
     from perfsuite.present.phrases import value
 
     base = baseline.run
-    yield f"compared with {base.id}, by what the steps count:", False
+    rules = "the default rules" if baseline.settings is None else f"the rules of {os.path.relpath(baseline.settings)}"
+    yield f"compared with {base.id}, by what the steps count and {rules}:", False
     reasons = machine_reasons(base.environment, head.environment)
     if reasons:
         yield f"error: not comparable: {'; '.join(reasons)}", True
@@ -157,8 +161,10 @@ def _workload(base: Profile, head: Profile, rules: CensusRules) -> Iterator[tupl
 
 def _unjudged(profile: Profile, side: str) -> Iterator[str]:
     lacking = [name for name in _NEEDED if name not in profile.passes]
-    if lacking or profile.ledger is None:
-        yield f"{side} has no pass {' and none '.join(lacking or _NEEDED[:1])}"
+    if lacking:
+        yield f"{side} lacks the {'passes' if len(lacking) > 1 else 'pass'} {' and '.join(lacking)}"
+    elif profile.ledger is None:
+        yield f"{side} has no figures of the pass operators"
 
 
 def _time(wall: Wall) -> str:

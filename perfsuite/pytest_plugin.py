@@ -6,6 +6,8 @@ imported when a test uses ``profiled``, and torch only with ``--profile-dnn``.
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +31,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Ask oneDNN for timestamps before anything can use it."""
-    if pytest_settings.is_on(early_config) or pytest_settings.worker_descriptor(early_config) is not None:
+    descriptor = pytest_settings.worker_descriptor(early_config)
+    if pytest_settings.is_on(early_config) or descriptor is not None:
         from perfsuite.capture.verbose import request_timestamps
 
         request_timestamps()
+    if descriptor is not None:
+        # The gate ends a worker when the connection does.  What is registered first for the end of a process is done
+        # last, so whatever a conftest.py registers is done by then.
+        weakref.finalize(pytest_addoption, os.close, os.dup(descriptor))
 
 
 def pytest_configure(config: pytest.Config) -> None:

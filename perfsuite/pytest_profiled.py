@@ -85,7 +85,7 @@ class Profiled:
         )
         with self._claimed("profiled.pedantic(...)"):
             step = Step(target, args, kwargs or {}, setup, teardown)
-            return self._measure(step, timed, warm=warmup_rounds is None)
+            return self._measure(step, timed, warm=warmup_rounds is None, cold=warmup_rounds == 0)
 
     def step(self, model: Any, optimizer: Any, loss: Callable[[Any, Any], Any] | None, batch: Any) -> Any:
         """Time and profile a training step with the phases data, forward, loss, backward and optimizer.
@@ -125,12 +125,14 @@ class Profiled:
         finally:
             self._show(None)
 
-    def _measure(self, step: Step, timed: Callable[[], Any], *, warm: bool = True, model: Any = None) -> Any:
+    def _measure(
+        self, step: Step, timed: Callable[[], Any], *, warm: bool = True, cold: bool = False, model: Any = None
+    ) -> Any:
         marker = read_marker(self._item)
         if self._worker is not None:
             # Or pytest-benchmark would warn that it was not used.
             self._benchmark._mode, self._benchmark.has_error = "a gate's worker", True
-            return self._worker.serve(self._item.nodeid, step, self._recorder, marker, model)
+            return self._worker.serve(self._item.nodeid, step, self._recorder, marker, model, cold=cold)
         session = self._session
         if session is not None:
             _require_torch()

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +21,14 @@ from perfsuite.capture.step import Step
 from perfsuite.capture.timing import time_turn, warm_up
 from perfsuite.codec import to_json
 from perfsuite.errors import PerfsuiteError
-from perfsuite.gate.loaded import loaded_elsewhere, loaded_files
+from perfsuite.gate.loaded import extensions_elsewhere, loaded_elsewhere, loaded_files
+from perfsuite.gate.naming import is_named
 from perfsuite.protocol import PROTOCOL, Channel, ClosedError, ProtocolError
 from perfsuite.pytest_settings import MarkerSettings, read_marker
+from perfsuite.records import FORMAT
+
+#: Markers of pytest-timeout, pytest-rerunfailures and flaky.
+_DISTURBING = ("timeout", "flaky")
 
 
 class WorkerSession:
@@ -32,23 +38,32 @@ class WorkerSession:
         self._channel = Channel(socket.socket(fileno=descriptor))
         self._roots: list[str] = []
         self._names: list[str] = []
-        self._errors: list[str] = []
+        self._rootpath = Path()
+        self._errors: list[dict[str, str]] = []
         self._ended: dict[str, Any] = {}
         self._skipped = False
         end_with_parent()
-        self._channel.send("hello", protocol=PROTOCOL, perfsuite=__version__)
+        self._channel.send("hello", protocol=PROTOCOL, perfsuite=__version__, records=FORMAT)
 
     # --- pytest's hooks ----------------------------------------------------------------------------
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Let no option of the project's leave benchmarks out; pytest-benchmark reads them after this."""
-        config.option.benchmark_skip = config.option.benchmark_only = False
-        config.option.collectonly = False
+        """Let no option of the project's leave benchmarks out, or write where the other worker does as well.
+
+        The plugins that have them read them after this.
+        """
+        self._rootpath = config.rootpath
+        option = config.option
+        option.benchmark_skip = option.benchmark_only = option.collectonly = False
+        option.xmlpath = option.basetemp = None
+        option.log_file = os.devnull
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep why a file could not be collected."""
         if report.failed:
-            self._errors.append(f"{report.nodeid}: {_last_line(report.longreprtext)}")
+            path = self._rootpath / report.nodeid.partition("::")[0]
+            why = _last_line(report.longreprtext)
+            self._errors.append({"nodeid": report.nodeid, "path": str(path), "why": why})
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -60,13 +75,18 @@ class WorkerSession:
             for item in items
             if "profiled" in getattr(item, "fixturenames", ()) and _is_wanted(item, wanted)
         }
+        for item in there.values():
+            _undisturbed(item)
         if there:
             preload()
         self._channel.send(
             "collected", benchmarks=[_described(item) for item in there.values()], errors=list(self._errors)
         )
         run = self._command("run")
-        items[:] = [there[nodeid] for nodeid in run["nodeids"] if nodeid in there]
+        lacking = [nodeid for nodeid in run["nodeids"] if nodeid not in there]
+        if lacking:  # without it the next one would be taken for it
+            pytest.exit(f"perfsuite: the gate wants {lacking[0]}, which is not here", returncode=3)
+        items[:] = [there[nodeid] for nodeid in run["nodeids"]]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
@@ -94,16 +114,28 @@ class WorkerSession:
     def pytest_sessionfinish(self) -> None:
         """Say that nothing follows: fixtures and temporary folders are gone, and nobody reads a summary.
 
-        The gate ends the process then.
+        The gate ends the process when what is registered for its end is done, or soon if that takes long.
         """
+        gc.freeze()  # or pytest would look for garbage in all of torch, several times
         with suppress(ClosedError):
             self._channel.send("bye")
             self._channel.close()
 
     # --- a benchmark -------------------------------------------------------------------------------
 
-    def serve(self, nodeid: str, step: Step, recorder: PhaseRecorder, marker: MarkerSettings, model: Any) -> Any:
+    def serve(
+        self,
+        nodeid: str,
+        step: Step,
+        recorder: PhaseRecorder,
+        marker: MarkerSettings,
+        model: Any,
+        *,
+        cold: bool = False,
+    ) -> Any:
         """Warm the step up, then do what the gate says until it has had enough.
+
+        ``cold`` says that the test wants no warm-up, which the gate tells its user.
 
         Returns:
             What the step returned when it was called once more.
@@ -121,8 +153,10 @@ class WorkerSession:
                 warm_up_ns=list(warmed.calls_ns),
                 settled=warmed.settled,
                 repeatable=step.setup is None and step.teardown is None,
+                cold=cold,
                 loaded=loaded_files(self._roots),
                 elsewhere=loaded_elsewhere(self._names, self._roots),
+                extensions=list(extensions_elsewhere(self._roots)),
             )
             while (command := self._channel.receive())["type"] != "finish":
                 self._obey(command, step, recorder, marker, model)
@@ -163,24 +197,23 @@ class WorkerSession:
 def _profile(step: Step, recorder: PhaseRecorder, marker: MarkerSettings, model: Any, steps: int) -> Any:
     from perfsuite.capture.passes import Settings, capture_profile, infer_dtype
 
-    settings = Settings(("operators", "primitives", "memory"), steps, marker.backend)
+    # Whoever asks knows by the marker that a census is wanted.
+    memory = ("memory",) if marker.passes is None or "memory" in marker.passes else ()
+    settings = Settings(("operators", "primitives", *memory), steps, marker.backend)
     profile = to_json(capture_profile(step, recorder, settings))
     return {**profile, "scale": marker.scale, "dtype": marker.dtype or infer_dtype(model)}
 
 
 def _is_wanted(item: pytest.Item, wanted: list[str]) -> bool:
-    """Whether one of the arguments names the test, its class, its file or a folder it is in; none names all.
+    """Whether one of the arguments names it; none names all."""
+    test = item.nodeid.partition("::")[2]
+    return not wanted or any(is_named(one, str(item.path), test) for one in wanted)
 
-    Their paths are absolute: what node ids begin with depends on pytest's rootdir.
-    """
-    file, test = os.path.realpath(item.path), item.nodeid.partition("::")[2]
-    for one in wanted:
-        path, _, name = one.partition("::")
-        path = os.path.realpath(path)
-        within = file == path or file.startswith(os.path.join(path, ""))
-        if within and (not name or test == name or (test.startswith(name) and test[len(name)] in ":[")):
-            return True
-    return not wanted
+
+def _undisturbed(item: pytest.Item) -> None:
+    """Take markers away that end a test which takes long, or run it again: options have no say in them."""
+    for node in item.listchain():
+        node.own_markers[:] = [mark for mark in node.own_markers if mark.name not in _DISTURBING]
 
 
 def _described(item: pytest.Item) -> dict[str, Any]:
@@ -193,6 +226,8 @@ def _described(item: pytest.Item) -> dict[str, Any]:
         "name": marker.name or item.nodeid,
         "group": group if isinstance(group, str) else None,
         "threshold": marker.threshold,
+        # The pass over primitives needs the one over operators, and takes it along.
+        "census": marker.passes is None or "primitives" in marker.passes,
     }
 
 

@@ -127,6 +127,12 @@ def quiet_settings(
     return Settings(found, mask, tuple(kept))
 
 
+def preloaded_allocator(variables: Mapping[str, str]) -> str | None:
+    """The family of the allocator that ``LD_PRELOAD`` brings; None if it brings none."""
+    preloaded = _PRELOADED.search(variables.get("LD_PRELOAD", ""))
+    return next(name for name in FAMILIES if name in preloaded[0]) if preloaded else None
+
+
 def _add(found: dict[str, str], kept: list[str], own: Mapping[str, str], wanted: Mapping[str, str]) -> None:
     for name, value in wanted.items():
         if name in own and name != "LD_PRELOAD":  # which is added to
@@ -139,7 +145,7 @@ def _allocator_variables(
     variables: Mapping[str, str], allocator: str, glibc: bool, find_library: Callable[[str], str | None]
 ) -> dict[str, str]:
     preloaded = _PRELOADED.search(variables.get("LD_PRELOAD", ""))
-    family = next(name for name in FAMILIES if name in preloaded[0]) if preloaded else None
+    family = preloaded_allocator(variables)
     if allocator == "auto":
         allocator = family or ("glibc" if glibc else "")
     elif preloaded and allocator != family:

@@ -56,6 +56,12 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{format_grouped(count)} {one if count == 1 else many or one + 's'}"
 
 
+def some(names: Sequence[str], most: int) -> str:
+    """The first ``most`` names, and how many more there are: ``a, b and 3 more``."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def _scaled(value: float | None, units: Units, base: int, digits: int) -> str:
     if value is None or not math.isfinite(value):
         return MISSING

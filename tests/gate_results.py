@@ -113,6 +113,14 @@ def unchanged(name: str = f"{TEST}[transformer]") -> BenchmarkResult:
     return compared(name, *sides(), **judged("unchanged", 1.002, 0.011, 5))
 
 
+def with_a_stray(name: str = f"{TEST}[resnet18]") -> BenchmarkResult:
+    """One process was slow for as long as it lived."""
+    one = unchanged(name)
+    assert one.judgement is not None
+    pairs = (*one.pairs, a_trace(1.149, 5), *one.pairs[:2])
+    return replace(one, pairs=pairs, judgement=replace(one.judgement, process_pairs=8, strays=(5,)))
+
+
 def inconclusive(name: str = f"{TEST}[retinanet]", further: int | None = 7) -> BenchmarkResult:
     """As far as the pairs go it might be one or the other."""
     return compared(name, *sides(1.05), **judged("inconclusive", 1.021, 0.024, 20, further))

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "perfsuite"
 FLOORS = {
     "records": 0, "codec": 0, "errors": 0, "stats": 0, "ceilings": 0, "timeline": 0, "units": 0, "passes": 0,
-    "sequential": 0,
+    "sequential": 0, "strays": 0,
     "protocol": 1, "doctor": 1,
     "onednn": 1, "benchdnn": 1, "flops": 1, "store": 1, "environment": 1, "quiet": 1, "changes": 1,
     "analyse": 2, "capture": 2,

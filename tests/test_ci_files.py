@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -18,6 +18,8 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 
+from perfsuite.gate.spec import parse_spec
+from perfsuite.gate.trees import Trees
 from perfsuite.present.gate.markdown import MARKER
 
 ROOT = Path(__file__).parent.parent
@@ -61,17 +63,31 @@ def test_they_keep_to_the_schema(path: Path, tmp_path: Path) -> None:
     assert check(broken, SCHEMAS[path]).returncode == 1
 
 
+def github_gate() -> str:
+    """The gate's command of the workflow, as bash gets it."""
+    first, _, command = step("Gate")["run"].partition("\n")
+    assert first.startswith("mkdir ")
+    return str(command)
+
+
+def gitlab_gate() -> str:
+    (command,) = (line for line in job()["script"] if "perfsuite gate" in line)
+    return str(command)
+
+
 def gate_commands() -> Iterator[list[str]]:
-    yield shlex.split(step("Gate")["run"].replace("\\\n", " ").partition("\n")[2])
-    yield from (shlex.split(line) for line in job()["script"] if line.startswith("perfsuite "))
+    for command in (github_gate(), gitlab_gate()):
+        yield shlex.split(command.replace("\\\n", " "))
 
 
 def test_only_options_that_the_gate_has_are_used() -> None:
     found = list(gate_commands())
     assert len(found) == 2
     for command in found:
-        assert command[:2] == ["perfsuite", "gate"]
-        used = {word for word in command if word.startswith("--")}
+        at = command.index("perfsuite")
+        assert command[0] == "timeout"
+        assert command[at + 1] == "gate"
+        used = {word for word in command[at:] if word.startswith("--")}
         assert {"--base", "--head", "--markdown", "--junit", "--json", "--report"} <= used <= OPTIONS
 
 
@@ -91,10 +107,50 @@ def test_what_follows_the_gate_still_runs_when_it_fails() -> None:
     steps = loaded(GITHUB)["jobs"]["gate"]["steps"]
     assert "!cancelled()" in step("Comment")["if"]
     assert "always()" in steps[-1]["if"]
-    assert step("Gate")["timeout-minutes"] < loaded(GITHUB)["jobs"]["gate"]["timeout-minutes"]
+    # The gate ends before the job does, and by no limit of the runner's, which would end the shell and not the gate.
+    assert "timeout-minutes" not in step("Gate")
+    assert loaded(GITHUB)["jobs"]["gate"]["timeout-minutes"] == 60
+    assert job()["timeout"] == "1 hour"
+    for command in gate_commands():
+        minutes = [int(re.sub(r"--kill-after=|m$", "", word)) for word in command if re.fullmatch(r".*\dm", word)]
+        assert len(minutes) == 2
+        assert sum(minutes) < 60
     assert job()["artifacts"]["when"] == "always"
     assert job()["artifacts"]["reports"] == {"junit": "perfsuite-gate/gate.xml"}
     assert loaded(GITHUB)["permissions"] == {"contents": "read", "pull-requests": "write"}
+
+
+#: Stops like the gate does: with its files written, and by 130.
+GATE = r"""#!/bin/sh
+trap 'echo stopped > perfsuite-gate/gate.md; exit 130' TERM
+touch started
+while :; do sleep 0.05; done
+"""
+
+
+@pytest.mark.parametrize("command", [github_gate, gitlab_gate], ids=["GitHub", "GitLab"])
+def test_at_the_time_limit_the_gate_writes_what_it_has(tmp_path: Path, command: Callable[[], str]) -> None:
+    for folder in ("bin", "perfsuite-gate"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "bin" / "perfsuite").write_text(GATE)
+    (tmp_path / "bin" / "perfsuite").chmod(0o755)
+    script = re.sub(r"\b50m\b", "1", command())
+    assert script != command()
+    environment = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "RUNNER_TEMP": str(tmp_path), "base": "HEAD"}
+    done = subprocess.run(["bash", "-e", "-c", script], env=environment, check=False, cwd=tmp_path)
+    assert (tmp_path / "started").exists()
+    assert done.returncode == 130
+    assert (tmp_path / "perfsuite-gate" / "gate.md").read_text() == "stopped\n"
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 4])
+@pytest.mark.parametrize("command", [github_gate, gitlab_gate], ids=["GitHub", "GitLab"])
+def test_before_it_the_code_is_the_gates(tmp_path: Path, command: Callable[[], str], code: int) -> None:
+    (tmp_path / "perfsuite").write_text(f"#!/bin/sh\nexit {code}\n")
+    (tmp_path / "perfsuite").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "RUNNER_TEMP": str(tmp_path), "base": "HEAD"}
+    done = subprocess.run(["bash", "-e", "-c", command()], env=environment, check=False, cwd=tmp_path)
+    assert done.returncode == code
 
 
 # --- GitHub's comment -------------------------------------------------------------------------------
@@ -236,16 +292,18 @@ def test_without_a_token_nothing_is_posted(tmp_path: Path) -> None:
     assert GitLab.asked == []
 
 
-# --- GitLab's base ----------------------------------------------------------------------------------
+# --- base -------------------------------------------------------------------------------------------
 
 
-def test_base_is_where_the_branch_began_or_the_target_of_merged_results(tmp_path: Path) -> None:
-    def git(*arguments: str, cwd: Path) -> str:
-        identity = ["-c", "user.name=t", "-c", "user.email=t@t.example", "-c", "init.defaultBranch=main"]
-        done = subprocess.run(["git", *identity, *arguments], cwd=cwd, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
+def git(*arguments: str, cwd: Path) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@t.example", "-c", "init.defaultBranch=main"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=cwd, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
-    upstream, clone = tmp_path / "upstream", tmp_path / "clone"
+
+def upstream_of(folder: Path) -> tuple[Path, str, str]:
+    """A repository with a branch `feature`, where that began, and the commit that `main` has come to since."""
+    upstream = folder / "upstream"
     upstream.mkdir()
     git("init", "-q", "-b", "main", cwd=upstream)
     git("commit", "-q", "--allow-empty", "-m", "1", cwd=upstream)
@@ -254,7 +312,34 @@ def test_base_is_where_the_branch_began_or_the_target_of_merged_results(tmp_path
     git("commit", "-q", "--allow-empty", "-m", "2", cwd=upstream)
     git("switch", "-q", "main", cwd=upstream)
     git("commit", "-q", "--allow-empty", "-m", "3", cwd=upstream)
-    target = git("rev-parse", "HEAD", cwd=upstream)
+    return upstream, began, git("rev-parse", "HEAD", cwd=upstream)
+
+
+def test_githubs_base_is_what_the_pull_request_was_merged_with(tmp_path: Path) -> None:
+    """Whatever the target branch has come to since: what is faster there is no slowdown of the pull request."""
+    upstream, _, target = upstream_of(tmp_path)
+    git("switch", "-q", "--detach", "main", cwd=upstream)
+    git("merge", "-q", "--no-edit", "--no-ff", "feature", cwd=upstream)
+    git("update-ref", "refs/pull/1/merge", "HEAD", cwd=upstream)
+    git("switch", "-q", "main", cwd=upstream)
+    git("commit", "-q", "--allow-empty", "-m", "4", cwd=upstream)
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    (checkout,) = (one for one in loaded(GITHUB)["jobs"]["gate"]["steps"] if "checkout" in one.get("uses", ""))
+    git("init", "-q", cwd=clone)
+    depth = f"--depth={checkout['with']['fetch-depth']}"
+    git("fetch", "-q", depth, f"file://{upstream}", "refs/pull/1/merge", cwd=clone)
+    git("checkout", "-q", "--detach", "FETCH_HEAD", cwd=clone)
+    (command, _) = gate_commands()
+    base = command[command.index("--base") + 1]
+    with Trees(clone, tmp_path) as trees:
+        assert trees.open(parse_spec(base)).commit == target
+    assert command[command.index("--head") + 1] == "."
+
+
+def test_gitlabs_base_is_where_the_branch_began_or_the_target_of_merged_results(tmp_path: Path) -> None:
+    upstream, began, target = upstream_of(tmp_path)
+    clone = tmp_path / "clone"
     git("clone", "-q", "-b", "feature", str(upstream), str(clone), cwd=tmp_path)
     lines = [line for line in job()["script"] if line.startswith(("git ", "base="))]
     script = "\n".join([*lines, 'printf %s "$base"'])

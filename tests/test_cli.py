@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 import perfsuite
 from perfsuite import __version__, store
 from perfsuite.cli import main
-from perfsuite.errors import UsageError
+from perfsuite.errors import FAULT, UsageError
 from perfsuite.present.as_json import show_json
 from perfsuite.records import Profile, Run, Samples
 from perfsuite.store import create_run, list_runs
@@ -346,6 +346,18 @@ def test_a_reader_that_is_gone_is_no_error(runs: Path, args: tuple[str, ...]) ->
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("both", [False, True], ids=["stdout", "stdout and stderr"])
+def test_a_reader_that_is_gone_changes_no_exit_code(runs: Path, both: bool) -> None:
+    """As `| tee log` does that has died: what could not be read of a run is still said by the code."""
+    (path,) = runs.glob("*/workloads/*.json.gz")
+    path.write_bytes(b"")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = shell("show", "--dir", runs, stdout=writer, stderr=writer if both else subprocess.PIPE)
+    os.close(writer)
+    assert done.returncode == 2
+
+
 def test_an_output_that_is_full_is_one_clear_line(runs: Path) -> None:
     with open("/dev/full", "w") as full:
         done = shell("show", "--dir", runs, stdout=full)
@@ -435,3 +447,33 @@ def test_load_run_says_what_it_takes(runs: Path, spec: Any) -> None:
         perfsuite.load_run(spec, runs)
     with pytest.raises(UsageError, match="load_run: expected the path of a folder as directory, found "):
         perfsuite.load_run("latest", spec)
+
+
+# --- what nobody expected -----------------------------------------------------------------------------
+
+
+def test_a_fault_of_perfsuite_has_a_code_of_its_own(runs: Path) -> None:
+    code = "from perfsuite import cli, store\nstore.load_run = lambda path: 1 / 0\ncli.main()"
+    command = [sys.executable, "-c", code, "show", "--dir", str(runs)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (FAULT, "")
+    assert done.stderr.startswith("Traceback (most recent call last):\n")
+    said = "perfsuite: this is a fault of perfsuite: ZeroDivisionError: division by zero; please report it"
+    assert done.stderr.splitlines()[-1] == said
+
+
+def test_nothing_below_the_command_line_catches_whatever_comes() -> None:
+    catching = re.compile(r"\bexcept(\s*:|[^:\n]*\bException\b)")
+    found = [path for path in (ROOT / "perfsuite").rglob("*.py") if catching.search(path.read_text())]
+    assert [path.name for path in found] == ["face.py"]
+
+
+def test_an_output_in_a_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    code = "import os; os.rmdir(os.getcwd())\nfrom perfsuite.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "report", "-o", "page.html"],
+        cwd=tmp_path / "gone", env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "perfsuite: error: cannot write page.html: there is no folder .\n"

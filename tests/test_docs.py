@@ -19,7 +19,7 @@ import pytest
 from perfsuite.analyse.advice import Subject, advise
 from perfsuite.analyse.figures import donut
 from perfsuite.cli import launch, main
-from perfsuite.errors import PerfsuiteError
+from perfsuite.errors import FAULT, INTERRUPTED, PerfsuiteError
 from perfsuite.present.phrases import machine
 from perfsuite.pytest_settings import PASSES
 from perfsuite.records import Phase, Run
@@ -258,10 +258,10 @@ def test_a_name_that_could_be_several_is_noticed():
 
 def test_exit_codes_are_those_of_the_code():
     page = (DOCS / "reference" / "exit-codes.md").read_text()
-    from perfsuite.cli import face
-
     assert f"| {PerfsuiteError.exit_code} | every command |" in page
-    assert f"| {face._INTERRUPTED} | every command |" in page
+    assert f"| {INTERRUPTED} | every command |" in page
+    assert f"| {FAULT} | every command |" in page
+    assert f"| {PerfsuiteError.exit_code} | `gate` |" in page
     assert f"| {launch._NOT_EXECUTABLE}, {launch._NOT_FOUND} | `launch` |" in page
 
 

@@ -368,6 +368,7 @@ def test_load(host: Host, ticks: int, status: str) -> None:
     assert found.status == status
     assert f"others used {ticks / HZ:.2f} CPUs for 1.0 s" in found.found
     assert ("burn (a) lot (process 55)" in found.found) == (ticks > 1)
+    assert ("Stop what is named above, or wait " in str(found.mend)) == (status != "good")
     assert "process 100" not in found.found
 
 
@@ -390,6 +391,11 @@ def test_time_of_processes_that_cannot_be_seen_is_load_as_well(host: Host) -> No
     found = host.find("load")
     assert found.status == "bad"
     assert "cannot be seen" in found.found
+    assert str(found.mend).startswith("Find out what runs (in a container: on its host) and stop it, or wait ")
+    # Where no process can be seen at all it is the same.
+    facts = replace(host.facts(), ran=0.8, processes=Unread("/proc: no process can be seen"))
+    (found,) = (one for one in diagnose(facts).findings if one.check == "load")
+    assert "named above" not in str(found.mend)
 
 
 @pytest.mark.parametrize(("average", "status"), [("1.99", "good"), ("2.00", "warn")])
@@ -512,6 +518,17 @@ def test_throttling(host: Host) -> None:
     assert found.status == "bad"
     assert "slowed down 3 times since boot, 3 of them in 1.0 s" in found.found
     assert host.find("heat").status == "warn"
+
+
+def test_each_package_counts_and_each_once(host: Host) -> None:
+    for cpu, (package, count) in enumerate([(0, 5), (0, 5), (1, 3), (1, 3)]):
+        host.put(f"{CPU}/cpu{cpu}/topology/physical_package_id", f"{package}\n")
+        host.put(f"{CPU}/cpu{cpu}/thermal_throttle/package_throttle_count", f"{count}\n")
+    host.put(f"{CPU}/cpu1/thermal_throttle/core_throttle_count", "2\n")
+    assert "slowed down 10 times since boot" in host.find("heat").found
+    for cpu in range(4):
+        host.drop(f"{CPU}/cpu{cpu}/topology/physical_package_id")
+    assert "slowed down 7 times since boot" in host.find("heat").found
 
 
 def put_sensor(host: Host, name: str, now: int, limit: int | None) -> None:
@@ -944,3 +961,18 @@ def test_cores_that_cannot_be_told_are_one_each(host: Host) -> None:
         host.drop(f"{CPU}/cpu{cpu}/topology")
     assert host.facts().cpus == Cpus(((0,), (1,), (2,), (3,)))
     assert host.find("smt").status == "unknown"
+
+
+def test_a_reader_that_is_gone_changes_no_exit_code() -> None:
+    """As in `perfsuite doctor 2>&1 | tee log && …` with a tee that died."""
+    code = (
+        "import perfsuite.doctor as d\nfrom perfsuite.cli import main\n"
+        "d.diagnose = lambda facts: d.Diagnosis((d.Finding('x', 'bad', '', ''),), 1.0, ())\nmain()"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-c", code, "doctor", "--no-import", "--seconds", "0.5"]
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(command, cwd=ROOT, env=variables, stdout=writer, stderr=writer, check=False, timeout=60)
+    os.close(writer)
+    assert done.returncode == 1

@@ -15,6 +15,8 @@ from perfsuite.codec import from_json, to_json
 from perfsuite.errors import StoreError, UsageError
 from perfsuite.gate.calibration import CURVE, FEWEST_PAIRS, PLANS, WANTED, Calibration, calibrate, proportion_at_most
 from perfsuite.gate.disturb import DISTURBANCES
+from perfsuite.gate.draft import MOST_PROFILES
+from perfsuite.gate.judge import affordable
 from perfsuite.gate.model import Policy
 from perfsuite.present.calibration import calibration_json, render_calibration
 from tests.samples import an_environment
@@ -68,16 +70,27 @@ def test_the_power_curve_rises(quiet):
 
 
 def test_time_buys_smaller_changes(quiet):
-    assert [plan.pairs for plan in quiet.plans] == list(PLANS)
-    assert [plan.seconds for plan in quiet.plans] == [6.0 * pairs for pairs in PLANS]
+    assert [plan.pairs for plan in quiet.plans] == [8, 10, 12, 15, 20]
+    assert [plan.seconds for plan in quiet.plans] == [6.0 * plan.pairs for plan in quiet.plans]
     detectable = [plan.minimal_detectable for plan in quiet.plans]
     assert detectable == sorted(detectable, reverse=True)
     assert all(one > 0.03 for one in detectable)
     assert all(plan.mean_seconds <= plan.seconds + 1e-9 for plan in quiet.plans)
 
 
+@pytest.mark.parametrize(("most", "plans"), [(5, [5]), (9, [8, 9]), (18, [8, 10, 12, 15, 18]), (100, list(PLANS))])
+def test_no_plan_ends_later_than_the_projects_gates_do(most, plans):
+    # At such a confidence nothing has to be simulated for the intervals.
+    policy = Policy(max_pairs=most, confidence=0.9999)
+    found = calibrate([a_pair(k) for k in range(10)], {}, policy, created=CREATED, decisions=20)
+    assert [plan.pairs for plan in found.plans] == plans
+    # 15 pairs of 6 s fit into 90 s.
+    assert (found.policy.max_pairs, found.policy.confidence) == (min(most, 15), 0.9999)
+    assert "99.99% confidence" in render_calibration(found, width=200, color=False)
+
+
 def test_the_recommended_budget_is_the_least_that_suffices(quiet):
-    at = PLANS.index(quiet.recommended_pairs)
+    at = [plan.pairs for plan in quiet.plans].index(quiet.recommended_pairs)
     assert min(quiet.plans[at].unchanged, quiet.plans[at].found) >= WANTED
     assert all(min(plan.unchanged, plan.found) < WANTED for plan in quiet.plans[:at])
     assert quiet.recommended_seconds == quiet.recommended_pairs * 6.0
@@ -90,7 +103,8 @@ def test_a_noisier_host_needs_more_and_a_hopeless_one_gets_no_budget(quiet):
     hopeless = made(spread=0.2)
     assert hopeless.recommended_pairs is None
     assert hopeless.recommended_seconds is None
-    assert "no budget: with 20 pairs it is not so" in render_calibration(hopeless, width=200, color=False)
+    text = " ".join(render_calibration(hopeless, width=200, color=False).split())
+    assert "no budget is recommended: 20 pairs do not reach 95.0% of equal sides called unchanged" in text
     # It says that it does not know, and does not say that there is something.
     assert hopeless.drawn[0].tally.share("inconclusive") > 0.9
     assert hopeless.drawn[0].alarms <= 0.025 * 400 + 4 * (0.025 * 400) ** 0.5
@@ -101,6 +115,19 @@ def test_slow_pairs_need_a_larger_budget():
     found = calibrate(same, {}, Policy(), created=CREATED, decisions=200)
     assert (found.pair_seconds, found.slow_pair_seconds) == (6.0, 9.0)
     assert found.recommended_seconds == found.recommended_pairs * 9.0
+
+
+def test_profiles_are_in_the_budget_and_leave_less_for_pairs(quiet):
+    same = [a_pair(k) for k in range(60)]
+    found = calibrate(same, {}, Policy(), created=CREATED, decisions=400, profile_seconds=3.0)
+    assert found.recommended_pairs == quiet.recommended_pairs
+    assert found.recommended_seconds == quiet.recommended_seconds + MOST_PROFILES * 3.0
+    assert [plan.seconds for plan in found.plans] == [plan.seconds + 12.0 for plan in quiet.plans]
+    # What a gate plans with that budget is the recommended plan.
+    left = found.recommended_seconds - MOST_PROFILES * 3.0
+    assert affordable(Policy(seconds=left), 6.0).max_pairs == found.recommended_pairs
+    # 13 pairs of 6 s fit into 90 s beside the profiles.
+    assert (found.policy.max_pairs, found.policy.seconds) == (13, 90.0)
 
 
 def test_what_was_built_in_is_measured(quiet):
@@ -164,6 +191,8 @@ def test_the_text_fits_and_says_it_all(quiet, width):
     assert "60 process pairs of equal sides, 6.00 s each" in joined
     assert "threshold 3.0%, 95% confidence, 4 to 15 pairs, 90.0 s a benchmark" in joined
     assert f"recommended budget: {quiet.recommended_seconds:.1f} s a benchmark" in joined
+    assert f"({quiet.recommended_pairs} pairs and their profiles)" in joined
+    assert "if it is more than its default of 90.0 s; it is for one benchmark" in joined
     assert f"0 of {quiet.replayed.tally.decisions}" in joined
     assert "\nreplayed" in text
     assert "slow phase" in joined

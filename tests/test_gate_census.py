@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -169,7 +170,45 @@ def test_an_operator_that_runs_another_kind_of_primitive_has_not_left_onednn():
     head = profile([row], [(0, primitive("brg_matmul:avx2", kind="matmul", direction="undef"))])
     assert not judged(base, head).failures
     head = profile([row], [(0, primitive("ref:any", kind="matmul", direction="undef"))])
-    assert "appeared in an operator that ran without" in judged(base, head).failures[0].text
+    assert judged(base, head).failures[0].text == (
+        "1 execution a step of ref:any appeared, reference code, in an operator that runs without it on base: "
+        "matmul in aten::mkldnn_convolution (Net.conv, forward)"
+    )
+
+
+def executions(*implementations: str, unjoined: Sequence[str] = ()) -> Profile:
+    """A linear layer that runs the same problem several times, and primitives of it that could not be joined."""
+    values = {"kind": "matmul", "direction": "undef", "problem": "8x64:64x64"}
+    row = op("aten::addmm", "Net.fc", ((8, 64), (64, 64)))
+    made = profile([row], [(0, primitive(name, **values)) for name in implementations])
+    stray = tuple(replace(primitive(name, **values), operator=None) for name in unjoined)
+    return replace(made, primitives=(*made.primitives, *stray))
+
+
+def test_one_execution_more_of_a_problem_must_not_be_reference_code():
+    (failure,) = judged(executions("brg:avx2"), executions("brg:avx2", "ref:any")).failures
+    assert (failure.rule, failure.entry.what, failure.entry.base) == ("implementation", "implementation", None)
+    assert failure.text == (
+        "1 execution a step of ref:any appeared, reference code, in an operator that runs without it on base: "
+        "matmul in aten::addmm (Net.fc, forward)"
+    )
+    for base, head in (
+        (executions("brg:avx2"), executions("brg:avx2", "jit:avx2")),
+        (executions("ref:any"), executions("ref:any", "ref:any")),
+        (executions("brg:avx2", "ref:any"), executions("brg:avx2", "ref:any", "ref:any")),
+        (executions("brg:avx2", "ref:any"), executions("brg:avx2")),
+    ):
+        assert not judged(base, head).failures
+    # It may be the one that base has, too, and that could be joined there.
+    base = executions("ref:any", unjoined=["brg:avx2"])
+    assert not judged(base, executions(unjoined=["brg:avx2", "ref:any"])).failures
+
+
+def test_one_execution_less_is_not_said_to_have_left_onednn():
+    rules = replace(OFF, implementation="any")
+    (failure,) = judged(executions("brg:avx2", "jit:avx2"), executions("brg:avx2"), rules).failures
+    said = "1 execution a step of jit:avx2 went away, while others of the same problem still run: "
+    assert failure.text.startswith(said)
 
 
 def test_a_primitive_that_could_not_be_joined_is_not_taken_for_gone():

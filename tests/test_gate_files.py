@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perfsuite.gate.files import differing, of_commit, of_working_tree
+from perfsuite.gate import files
+from perfsuite.gate.files import UNTRACKED, differing, of_commit, of_working_tree
 from tests.git_repository import Repository
 
 
@@ -23,16 +24,22 @@ def repository(tmp_path: Path) -> Repository:
 
 
 def as_git_would_commit(repository: Repository) -> dict[str, str]:
-    """The oracle: the tree that ``git add -A && git commit`` would make, without touching the index."""
+    """The oracle: the tree that ``git add -A && git commit`` would make, without touching the index.
+
+    Of what git does not track yet only the names.
+    """
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder, "index")
         if (repository.path / ".git" / "index").exists():
             index.write_bytes((repository.path / ".git" / "index").read_bytes())
         if repository.git("ls-files", "-v", "a").startswith("h"):  # git was told not to look at it
             repository.git("update-index", "--no-assume-unchanged", "a", GIT_INDEX_FILE=str(index))
+        listed = subprocess.run(["git", "-C", repository.path, "ls-files", "-z"], check=True, capture_output=True)
+        tracked = {os.fsdecode(path) for path in listed.stdout.split(b"\0")}
         repository.git("add", "-A", GIT_INDEX_FILE=str(index))
         tree = repository.git("write-tree", GIT_INDEX_FILE=str(index))
-        return dict(of_commit(repository.path, tree))
+        found = of_commit(repository.path, tree)
+        return {path: identity if path in tracked else UNTRACKED for path, identity in found.items()}
 
 
 def test_a_clean_tree_has_the_files_of_its_commit(repository: Repository) -> None:
@@ -163,12 +170,9 @@ def test_what_tests_leave_behind_is_no_difference_unless_it_is_tracked(repositor
     assert set(of_working_tree(repository.path)) - set(clean) == {"__pycache__/file"}
 
 
-def test_a_repository_within_the_repository_counts_as_its_commit(repository: Repository) -> None:
-    inner = Repository(repository.path / "inner")
-    commit = inner.commit(x="1")
-    assert of_working_tree(repository.path)["inner/"] == f"160000 {commit}"
-    inner.write(x="2")
-    assert of_working_tree(repository.path)["inner/"] == "a repository with changes"
+def test_a_repository_within_the_repository_is_a_new_file(repository: Repository) -> None:
+    Repository(repository.path / "inner").commit(x="1")
+    assert of_working_tree(repository.path)["inner/"] == UNTRACKED
 
 
 def test_a_submodule_counts_as_its_commit(repository: Repository, tmp_path: Path) -> None:
@@ -205,6 +209,35 @@ def test_there_may_be_no_commit_yet(tmp_path: Path) -> None:
     assert of_working_tree(tmp_path) == {}
     repository.write(a="1")
     assert set(of_working_tree(tmp_path)) == {"a"}
+
+
+def test_what_git_does_not_track_is_not_read(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository.write(data__b="2", data__a="1", notes="x", a="changed\n")
+    asked: list[tuple[str, ...]] = []
+    really = files.run_git
+    monkeypatch.setattr(files, "run_git", lambda root, *words: asked.append(words) or really(root, *words))
+    found = of_working_tree(repository.path)
+    assert [words[2:] for words in asked if words[0] == "hash-object"] == [("a",)]
+    assert {path for path in found if found[path] == UNTRACKED} == {"data/a", "data/b", "notes"}
+    committed = of_commit(repository.path, "HEAD")
+    assert differing(committed, found) == ("a", "data/a", "data/b", "notes")
+    assert differing(committed, found, ["data", "notes", "a"]) == ()
+
+
+def test_a_link_that_vanishes_while_it_is_looked_at_is_gone(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.commit(b="b\n")
+    (repository.path / "a").unlink()
+    (repository.path / "a").symlink_to("b")
+
+    def readlink(path: Path) -> str:
+        path.unlink()
+        return really(path)
+
+    really = os.readlink
+    monkeypatch.setattr(os, "readlink", readlink)
+    assert "a" not in of_working_tree(repository.path)
 
 
 # --- what differs -----------------------------------------------------------------------------------

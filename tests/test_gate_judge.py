@@ -134,8 +134,39 @@ def test_swapping_the_sides_swaps_the_verdict(sample, known):
 @settings(max_examples=100, deadline=None)
 def test_the_order_of_the_pairs_is_irrelevant(sample, chance):
     before = judge([value for value, _ in sample], POLICY, 1, [side for _, side in sample])
+    aside = sorted(sample[place] for place in before.strays)
     chance.shuffle(sample)
-    assert judge([value for value, _ in sample], POLICY, 1, [side for _, side in sample]) == before
+    after = judge([value for value, _ in sample], POLICY, 1, [side for _, side in sample])
+    assert replace(after, strays=()) == replace(before, strays=())
+    assert sorted(sample[place] for place in after.strays) == aside
+
+
+def test_a_pair_far_from_all_others_is_set_aside():
+    sides = [("base", "head")[n % 2] for n in range(9)]
+    quiet = [0.004, -0.006, 0.009, 0.001, -0.011, 0.006, 0.0, -0.003]
+    with_it = judge([*quiet[:3], 0.15, *quiet[3:]], POLICY, started=sides)
+    assert (with_it.verdict, with_it.strays, with_it.process_pairs) == ("unchanged", (3,), 9)
+    without = judge(quiet, POLICY, started=[*sides[:3], *sides[4:]])
+    assert (with_it.ratio, with_it.interval, with_it.spread) == (without.ratio, without.interval, without.spread)
+    # Of fewer than eight pairs, none is: it may be how they are.
+    assert judge([*quiet[:6], 0.15], POLICY, started=sides[:7]).strays == ()
+    assert judge([*quiet[:6], 0.15], POLICY, started=sides[:7]).verdict == "inconclusive"
+
+
+def test_two_of_nine_are_none():
+    """One slow process in five is how head is."""
+    sides = [("base", "head")[n % 2] for n in range(9)]
+    found = judge([0.004, 0.151, 0.009, 0.001, -0.011, 0.149, 0.0, -0.003, 0.005], POLICY, started=sides)
+    assert (found.verdict, found.strays) == ("inconclusive", ())
+
+
+def test_what_is_set_aside_is_missing_in_a_plan_of_as_few_pairs():
+    """With seven pairs left, a plan that looks at eight first has not looked yet."""
+    sides = [("base", "head")[n % 2] for n in range(8)]
+    values = [0.004, -0.006, 0.009, 0.001, -0.011, 0.006, 0.0, 0.15]
+    found = judge(values, replace(POLICY, min_pairs=8), started=sides)
+    assert (found.verdict, found.strays) == ("inconclusive", (7,))
+    assert judge(values, POLICY, started=sides).verdict == "unchanged"
 
 
 def test_equal_log_ratios_are_not_taken_for_certainty():

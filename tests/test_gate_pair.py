@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
 from perfsuite.gate import pair as pair_module
-from perfsuite.gate.pair import SIDES, Collected, Pair, SuspendedError, _growth
+from perfsuite.gate.answers import Collected, SuspendedError
+from perfsuite.gate.growth import growth
+from perfsuite.gate.model import SIDES
+from perfsuite.gate.pair import Pair
 from perfsuite.gate.worker import EndedError, Runnable
 
 MIB = 1 << 20
@@ -31,7 +35,7 @@ MIB = 1 << 20
     ],
 )
 def test_growth(rss, said):
-    found = _growth("head", rss)
+    found = growth("head", rss)
     assert (found is None) if said is None else said in found
 
 
@@ -84,7 +88,10 @@ def test_a_step_that_keeps_memory_is_named(start):
 
 
 def test_a_step_that_fails_later_ends_the_benchmark_on_both_sides(start):
-    pair = start("def step():\n    kept.append(1)\n    assert len(kept) < 12, 'worn out'\nprofiled(step)")
+    pair = start(
+        # More calls than any warm-up has, and fewer than a pair.
+        "def step():\n    kept.append(time.sleep(0.004))\n    assert len(kept) < 120, 'worn out'\nprofiled(step)"
+    )
     ready = pair.begin()
     with pytest.raises(EndedError) as caught:
         pair.time(ready)
@@ -105,3 +112,54 @@ def test_a_machine_that_was_suspended_has_no_times(start, monkeypatch):
         pair.profile(ready)
     assert pair.finish() == {}
     pair.part()
+
+
+def test_a_pedantic_without_warm_up_is_said_to_be_warmed_up_all_the_same(start):
+    pair = start("profiled.pedantic(time.sleep, (0.004,), warmup_rounds=0)")
+    assert [note for note in pair.begin().notes if "cold steps (warmup_rounds=0)" in note]
+
+
+def test_an_interrupt_while_a_worker_starts_leaves_none_behind(monkeypatch):
+    made, closed = [], []
+
+    class Starting:
+        def __init__(self, runnable, paths, timeout):
+            signal.raise_signal(signal.SIGINT)  # where the process runs and nobody has it yet
+            made.append(self)
+
+        def close(self, grace=0.0):
+            closed.append(self)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(pair_module, "Worker", Starting)
+        runnables = {side: Runnable(side, "python", Path(), {}) for side in SIDES}
+        with pytest.raises(KeyboardInterrupt):
+            Pair(runnables, {side: ["."] for side in SIDES}, "base", 1, random.Random(1))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(made) == 1
+    assert closed == made
+
+
+def test_an_interrupt_does_not_keep_the_second_worker_from_being_closed(monkeypatch):
+    closed = []
+
+    class Closing:
+        def __init__(self, runnable, paths, timeout):
+            self.side = runnable.name
+
+        def close(self, grace=0.0):
+            signal.raise_signal(signal.SIGINT)
+            closed.append(self.side)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(pair_module, "Worker", Closing)
+        runnables = {side: Runnable(side, "python", Path(), {}) for side in SIDES}
+        pair = Pair(runnables, {side: ["."] for side in SIDES}, "base", 1, random.Random(1))
+        with pytest.raises(KeyboardInterrupt):
+            pair.close()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert closed == ["base", "head"]

@@ -13,6 +13,7 @@ import pytest
 import perfsuite
 from perfsuite.errors import UsageError
 from perfsuite.gate import probe as module
+from perfsuite.gate.prefixes import is_installed
 from perfsuite.gate.probe import Probe, differing_software, find_python, probe
 from perfsuite.gate.trees import Tree, mapped
 from perfsuite.protocol import PROTOCOL
@@ -62,7 +63,6 @@ def test_the_interpreter_that_runs_can_run_workers(tree: Tree) -> None:
     assert (found.prefix, found.perfsuite, found.protocol) == (sys.prefix, perfsuite.__version__, PROTOCOL)
     assert found.packages["pytest"] == pytest.__version__
     assert "pytest-benchmark" in found.packages
-    assert found.xdist is True
     assert (found.import_paths, found.notes) == ((), ())
 
 
@@ -172,8 +172,8 @@ def test_what_is_no_interpreter_is_one_line(
 
 def test_the_script_is_text_that_an_old_python_reads() -> None:
     # No f-string, no annotation, nothing that came after Python 3.6: or it could not say how old it is.
-    compile(module._SCRIPT, "script", "exec", dont_inherit=True)
-    assert not re.search(r"\bf[\"']|:=|->|match ", module._SCRIPT)
+    compile(module._script(), "script", "exec", dont_inherit=True)
+    assert not re.search(r"\bf[\"']|:=|->|match ", module._script())
 
 
 def test_an_interpreter_that_hangs_is_given_up_on(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,6 +304,17 @@ def test_an_environment_in_the_repository_is_not_its_code(tree: Tree) -> None:
     found = probe(str(tree.origin / ".venv"), tree, {})
     assert found.import_paths == (str(tree.origin / "src"),), "a folder that is not there is no path"
     assert found.packages["perfsuite"] == perfsuite.__version__
+
+
+def test_workers_and_interpreters_are_asked_by_one_rule(tmp_path: Path) -> None:
+    for name in ("repo/env/conda-meta", "repo/env/lib/pace", "repo/src/pace", "repo/.venv/lib/site-packages/pace"):
+        (tmp_path / name).mkdir(parents=True)
+    root = str(tmp_path / "repo")
+    names: dict[str, Callable[[str, str], bool]] = {}
+    exec(module._script().replace("main(*sys.argv[1:])", ""), names)
+    for path, installed in (("env/lib/pace", True), ("src/pace", False), (".venv/lib/site-packages/pace", True)):
+        assert is_installed(f"{root}/{path}", root) is installed
+        assert names["is_installed"](f"{root}/{path}", root) is installed
 
 
 def test_what_is_built_in_the_repository_is_no_package(tree: Tree) -> None:

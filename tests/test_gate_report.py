@@ -68,6 +68,8 @@ def test_it_says_what_the_terminal_says() -> None:
         "Net.layer1.conv2 forward",
         "brg_conv_fwd:avx512_core → ref:any",
         made.BENCHDNN,
+        "Run the primitives of the first row alone with benchdnn, as head has them:",
+        "Run this primitive alone with benchdnn, as base and as head had it:",
         "The census fails, implementation: convolution forward_training in Net.layer1.conv2",
         "1 count not judged",
         "Missing: only base has this benchmark: renamed or removed",
@@ -155,8 +157,11 @@ def test_nothing_of_a_gate_is_in_a_report_without_one() -> None:
 def test_hostile_names_are_text(evil: str) -> None:
     result = hostile(evil)
     # Its profiles are drawn elsewhere: here it is the gate's own part.
-    rendered(replace(result, benchmarks=tuple(replace(one, base=None) for one in result.benchmarks)))
+    page = rendered(replace(result, benchmarks=tuple(replace(one, base=None) for one in result.benchmarks)))
+    assert [row[1] for row in verdicts(page)[:2]] == ["regressed", "missing"]
 
 
 def test_hostile_names_of_profiled_benchmarks() -> None:
-    rendered(hostile("</script><img src=x onerror=alert(1)> \u202e {{ 7 * 7 }}"))
+    page = rendered(hostile("</script><img src=x onerror=alert(1)> \u202e {{ 7 * 7 }}"))
+    assert [row[1] for row in verdicts(page)[:2]] == ["regressed", "missing"]
+    assert all(part in verdicts(page)[0][0] for part in ("</script>", "onerror=alert(1)", "{{ 7 * 7 }}"))

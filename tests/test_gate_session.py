@@ -17,7 +17,13 @@ import psutil
 import pytest
 
 from perfsuite.environment import usable_cpus
+from perfsuite.errors import UsageError
+from perfsuite.gate import session
+from perfsuite.gate.child import interrupts_held
+from perfsuite.gate.leftovers import OwnFolder
 from perfsuite.gate.session import Options, compare_sides
+from perfsuite.gate.settings import GateSettings
+from perfsuite.gate.spec import parse_spec
 from perfsuite.gate.trees import Trees
 
 #: A step that sleeps: nothing is computed, so tests at the same time do not matter much.
@@ -47,7 +53,7 @@ def repo(tmp_path):
     commit(repo, "one")
     (tmp_path / "tmp").mkdir()
     yield repo
-    assert [path.name for path in (tmp_path / "tmp").iterdir() if path.name.startswith("perfsuite-gate")] == []
+    assert [path.name for path in (tmp_path / "tmp").iterdir() if path.name.startswith("perfsuite-")] == []
     assert git(repo, "worktree", "list", "--porcelain").count("worktree ") == 1
     assert workers_of(tmp_path) == []
 
@@ -121,6 +127,10 @@ def test_with_no_shortcut_it_is_run_all_the_same(repo):
     code, said, saved = gate(repo, "--base", "git:HEAD", "--no-shortcut", "--census-only")
     assert code == 0, said
     assert saved["identical"] is False
+    assert [line for line in said.splitlines() if line.startswith("perfsuite: ")] == [
+        "perfsuite: test_it.py::test_sleep: begins",
+        "perfsuite: test_it.py::test_sleep: its census is taken (1 of 1 done)",
+    ]
     (one,) = saved["benchmarks"]
     assert (one["verdict"], one["process_pairs"]) == (None, 0)
 
@@ -284,9 +294,10 @@ def test_a_side_that_has_none_of_the_files_named_runs_nothing_else(repo):
         ("--ff --benchmark-skip --collect-only", {}),
         ("--lf --lfnf=none --benchmark-only --benchmark-disable", {}),
         ("-p no:cacheprovider", {}),
+        ("--junitxml=out.xml --basetemp=base --log-file=out.log", {}),
         ("", {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}),
     ],
-    ids=["skip", "only", "no cache", "no autoload"],
+    ids=["skip", "only", "no cache", "files", "no autoload"],
 )
 def test_options_of_the_project(repo, options, variables):
     (repo / "pytest.ini").write_text(f"[pytest]\naddopts = {options}\n")
@@ -294,8 +305,20 @@ def test_options_of_the_project(repo, options, variables):
     code, said, saved = gate(repo, "--base", "git:HEAD", "--no-shortcut", "--census-only", **variables)
     assert code == 0, said
     assert [one["name"] for one in saved["benchmarks"]] == ["test_it.py::test_sleep"]
-    assert not (repo / ".pytest_cache").exists()
+    assert not [name for name in (".pytest_cache", "out.xml", "base", "out.log") if (repo / name).exists()]
     assert not list((repo.parent / "tmp").glob("perfsuite*"))
+
+
+def test_markers_that_end_or_repeat_a_test_do_not_count(repo):
+    (repo / "test_it.py").write_text(
+        "import time\nimport pytest\npytestmark = pytest.mark.timeout(1)\n"
+        "@pytest.mark.flaky(reruns=3)\n@pytest.mark.other\n"
+        "def test_sleep(profiled, request):\n"
+        "    assert [mark.name for mark in request.node.iter_markers()] == ['other']\n    profiled(time.sleep, 0.004)\n"
+    )
+    code, said, saved = gate(repo, "--base", ".", "--no-shortcut", "--census-only")
+    assert code == 0, said
+    assert len(saved["benchmarks"]) == 1
 
 
 def test_an_option_that_pytest_does_not_know_is_named(repo):
@@ -458,4 +481,247 @@ def test_it_says_why_the_sides_are_not_identical(repo):
     (repo / "notes.txt").write_text("a stray file\n")
     code, said, saved = gate(repo, "--base", "git:HEAD", "--census-only")
     assert code == 0, said
-    assert saved["notes"] == ["base and head are not identical: files differ: notes.txt"]
+    assert saved["notes"] == ["base and head are not identical: files differ: notes.txt (which git does not track)"]
+
+
+SKIPPED = {
+    "skip": "import pytest\ndef test_skipped(profiled):\n    pytest.skip('no CUDA here')\n",
+    "mark": (
+        "import time, pytest\n@pytest.mark.skipif(True, reason='no CUDA here')\n"
+        "def test_skipped(profiled):\n    profiled(time.sleep, 0.004)\n"
+    ),
+    "xfail": (
+        "import pytest\n@pytest.mark.xfail(reason='known')\n"
+        "def test_skipped(profiled):\n    raise ValueError('no CUDA here')\n"
+    ),
+    "not run": (
+        "import time, pytest\n@pytest.mark.xfail(run=False, reason='no CUDA here')\n"
+        "def test_skipped(profiled):\n    profiled(time.sleep, 0.004)\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", SKIPPED.values(), ids=SKIPPED)
+def test_what_both_sides_skip_does_not_fail_the_gate(repo, text):
+    (repo / "test_skipped.py").write_text(text)
+    commit(repo, "skipped")
+    code, said, saved = gate(repo, "--base", "git:HEAD", "--no-shortcut", "--census-only")
+    assert code == 0, said
+    assert [one["name"] for one in saved["benchmarks"]] == ["test_it.py::test_sleep"]
+    (note,) = saved["notes"]
+    assert note.startswith("test_skipped.py::test_skipped is skipped on both sides: ")
+    assert "no CUDA here" in note
+    code, said, _ = gate(repo, "--base", "git:HEAD", "--no-shortcut", "--census-only", "test_skipped.py")
+    assert code == 2
+    assert "there is nothing to compare: test_skipped.py::test_skipped is skipped on both sides" in said
+
+
+def test_a_file_that_neither_side_can_import_is_not_left_out(repo):
+    (repo / "test_broken.py").write_text("import absent_package\n")
+    commit(repo, "broken")
+    (repo / "test_new.py").write_text("import another_absent_package\n")
+    code, said, saved = gate(repo, "--base", "git:HEAD", "--census-only")
+    assert code == 4, said
+    verdicts = {one["name"]: (one["verdict"], *one["reasons"]) for one in saved["benchmarks"]}
+    assert verdicts == {
+        "test_it.py::test_sleep": (None,),
+        "test_broken.py": (
+            "incomparable",
+            "neither side can import it: ModuleNotFoundError: No module named 'absent_package'",
+        ),
+    }
+    assert (
+        "head cannot import test_new.py: ModuleNotFoundError: No module named 'another_absent_package'"
+        in saved["notes"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        (
+            "test_it.py::test_typo",
+            "test_it.py::test_typo: neither side has a test of this name that uses the `profiled`",
+        ),
+        ("data", "data: neither side has a test in it that uses the `profiled` fixture"),
+    ],
+)
+def test_an_argument_that_names_nothing_is_one_line(repo, argument, said):
+    (repo / "data").mkdir()
+    (repo / "data" / "file").write_text("1\n")
+    arguments = ["--base", "git:HEAD", "--no-shortcut", "--census-only", "test_it.py::test_sleep", argument]
+    done = subprocess.run(
+        [*COMMAND, *arguments], cwd=repo, env=environment(repo), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_argument_outside_of_the_repository_is_one_line(repo):
+    code, said, _ = gate(repo, "--base", "git:HEAD", "--no-shortcut", "../elsewhere/test_x.py")
+    assert code == 2
+    where = repo.parent / "elsewhere" / "test_x.py"
+    assert f"{where} is outside of the repository {repo}; both sides are versions of that repository" in said
+
+
+def test_a_file_that_changes_while_the_gate_runs(repo):
+    (repo / "pace.py").write_text("SECONDS = 0.004\n")
+    # As an editor would meanwhile: the processes of the next pair load another module.
+    (repo / "test_it.py").write_text(
+        "import time, pathlib, pace\ndef test_sleep(profiled):\n    profiled(time.sleep, pace.SECONDS)\n"
+        "    pathlib.Path(pace.__file__).write_text('SECONDS = 0.0041\\n')\n"
+    )
+    commit(repo, "pace")
+    code, said, saved = gate(repo, "--base", ".", "--head", ".,env:X=1", "--census-only")
+    git(repo, "checkout", "-q", ".")
+    assert code == 4, said
+    (one,) = saved["benchmarks"]
+    assert one["verdict"] == "incomparable"
+    assert "base's files changed while the gate ran: pace.py" in one["reasons"][0]
+
+
+def test_an_environment_in_the_repository_that_is_no_venv(repo):
+    (repo / "env" / "conda-meta").mkdir(parents=True)
+    (repo / "env" / "lib").mkdir()
+    (repo / "env" / "lib" / "tool.py").write_text("X = 1\n")
+    (repo / ".gitignore").write_text("env\n__pycache__\n")
+    (repo / "test_it.py").write_text("import tool, time\ndef test_sleep(profiled):\n    profiled(time.sleep, 0.004)\n")
+    commit(repo, "tool")
+    code, said, saved = gate(
+        repo, "--base", "git:HEAD", "--no-shortcut", "--census-only", PYTHONPATH=str(repo / "env" / "lib")
+    )
+    assert code == 0, said
+    assert all(list(saved["sides"][side]["modules"]) == ["test_it.py"] for side in ("base", "head"))
+
+
+def test_the_number_of_threads_of_a_side_goes_before_the_projects(repo):
+    (repo / "pyproject.toml").write_text("[tool.perfsuite.gate]\nthreads = 2\n")
+    (repo / "test_it.py").write_text(
+        "import os, time\ndef test_sleep(profiled):\n"
+        "    assert os.environ['OMP_NUM_THREADS'] == os.environ.get('EXPECTED', '2')\n    profiled(time.sleep, 0.004)\n"
+    )
+    head = ".,env:OMP_NUM_THREADS=1,env:EXPECTED=1"
+    code, said, saved = gate(repo, "--base", ".", "--head", head, "--census-only")
+    assert code == 0, said
+    assert "base: OMP_NUM_THREADS=2" in saved["settings"]
+    assert "kept OMP_NUM_THREADS=1" in saved["settings"]
+    code, said, _ = gate(repo, "--base", ".", "--head", head, "--census-only", "--threads", "2")
+    assert code == 2
+    assert f"--threads 2, but SPEC {head!r} sets OMP_NUM_THREADS: leave one of them out" in said
+
+
+def test_the_allocator_that_a_side_preloads_goes_before_the_projects():
+    settings = GateSettings(allocator="glibc", threads=1)
+    spec = parse_spec("env:LD_PRELOAD=/x/libjemalloc.so.2")
+    found = session._quiet(spec, dict(spec.variables), settings, Options())
+    assert "LD_PRELOAD=/x/libjemalloc.so.2" in found.kept
+    with pytest.raises(UsageError, match="--allocator glibc, but LD_PRELOAD brings"):
+        session._quiet(spec, dict(spec.variables), settings, Options(allocator="glibc"))
+
+
+def test_each_side_compiles_extensions_in_a_folder_of_its_own_that_lasts(repo):
+    # As torch does, which waits for a lock that another process has left.
+    (repo / "test_it.py").write_text(
+        "import os, pathlib, time\n"
+        "def test_sleep(profiled):\n"
+        "    folder = pathlib.Path(os.environ['TORCH_EXTENSIONS_DIR'], 'fast')\n"
+        "    folder.mkdir(parents=True, exist_ok=True)\n"
+        "    assert not (folder / 'lock').exists()\n"
+        "    (folder / 'lock').touch()\n"
+        "    with open(folder / 'sides', 'a') as file:\n"
+        "        file.write(os.getcwd() + '\\n')\n"
+        "    lines = (folder / 'sides').read_text().splitlines()\n"
+        "    assert set(lines) == {os.getcwd()}\n"
+        "    print(len(lines), file=open(os.environ['COUNTED'], 'a'))\n"
+        "    profiled(time.sleep, 0.004)\n"
+    )
+    commit(repo, "extension")
+    counted = repo.parent / "counted"
+    code, said, saved = gate(
+        repo, "--base", "git:HEAD", "--no-shortcut", "--census-only", COUNTED=str(counted), TORCH_EXTENSIONS_DIR="/one"
+    )
+    assert code == 0, said
+    assert sorted(counted.read_text().split()) == ["1", "1", "2", "2"]
+    assert "TORCH_EXTENSIONS_DIR=(of each side's own)" in saved["settings"]
+
+
+def test_a_marker_without_the_passes_of_a_census_leaves_nothing_for_the_census_alone(repo):
+    text = SLEEPER.format(seconds=0.004)
+    marked = text.replace("def test_sleep", "import pytest\n@pytest.mark.profiled(passes='timing')\ndef test_sleep")
+    (repo / "test_it.py").write_text(marked)
+    commit(repo, "marker")
+    code, said, _ = gate(repo, "--base", "git:HEAD", "--no-shortcut", "--census-only")
+    assert code == 2
+    assert "there is nothing to compare: test_it.py::test_sleep is not looked at: its marker's passes leave" in said
+
+
+# --- interrupts at the wrong moment -------------------------------------------------------------------
+
+
+@pytest.fixture
+def ctrl_c():
+    """SIGINT as in a terminal, however these tests were started."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["alone", "within the command"])
+def test_ctrl_c_while_worktrees_are_removed_keeps_everything(repo, monkeypatch, ctrl_c, held):
+    monkeypatch.setenv("TMPDIR", str(repo.parent / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    remove = OwnFolder.remove
+
+    def interrupted(self, common=None):
+        if common is not None:
+            ctrl_c()
+        return remove(self, common)
+
+    monkeypatch.setattr(OwnFolder, "remove", interrupted)
+    found = []
+
+    def compared():
+        found.append(compare_sides("git:HEAD", ".", repo, Options(census_only=True, shortcut=False)))
+
+    def command():
+        with interrupts_held():
+            compared()
+
+    if held:
+        with pytest.raises(KeyboardInterrupt):
+            command()
+    else:
+        compared()
+    ((result, code),) = found
+    assert code == 0
+    assert not result.interrupted
+    assert [one.name for one in result.benchmarks] == ["test_it.py::test_sleep"]
+    assert result.benchmarks[0].census is not None
+
+
+def test_an_early_ctrl_c_tells_what_is_known(repo, monkeypatch, ctrl_c):
+    (repo / "pyproject.toml").write_text("[tool.perfsuite.gate]\nthreshold = 7\n")
+
+    def interrupted(*arguments):
+        ctrl_c()
+
+    monkeypatch.setattr(session, "probe", interrupted)
+    result, code = compare_sides(".", "env:X=1", repo, Options())
+    assert code == 130
+    assert (result.threshold, result.settings_file) == (0.07, "pyproject.toml")
+    assert result.head.variables == {"X": "1"}
+    monkeypatch.undo()
+    monkeypatch.setattr(Trees, "__init__", interrupted)
+    result, code = compare_sides(".", ".", repo, Options(threshold=0.01))
+    assert (code, result.threshold) == (130, 0.01)
+
+
+def test_a_conftest_can_clean_up_behind_itself(repo, monkeypatch):
+    monkeypatch.setattr("perfsuite.gate.pair.GRACE_SECONDS", 30.0)  # a busy machine may take more than one
+    (repo / "conftest.py").write_text("import atexit, pathlib\natexit.register(pathlib.Path('ended').touch)\n")
+    (repo / ".gitignore").write_text("ended\n__pycache__\n")
+    commit(repo, "conftest")
+    code, said, _ = gate(repo, "--base", ".", "--head", "env:X=1", "--census-only")
+    assert code == 0, said
+    assert (repo / "ended").exists()

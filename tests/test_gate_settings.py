@@ -70,7 +70,7 @@ def test_every_field_has_a_key(tmp_path: Path) -> None:
 def test_where_nothing_is_said_the_defaults_hold(tmp_path: Path, text: str | None) -> None:
     found = read_settings(tmp_path) if text is None else settings_of(tmp_path, text)
     assert found == GateSettings()
-    assert (found.threshold, found.confidence, found.budget, found.max_pairs) == (0.03, 0.95, 90.0, 20)
+    assert (found.threshold, found.confidence, found.budget, found.max_pairs) == (0.03, 0.95, None, 20)
     assert found.ignore == ("*.md", "*.rst", "docs/**")
 
 
@@ -107,6 +107,11 @@ def test_a_bad_value_is_one_line_that_names_it(tmp_path: Path, line: str, messag
     found = str(caught.value).replace("[tool.perfsuite.gate]: ", "[tool.perfsuite.gate] ")
     assert found.startswith(f"pyproject.toml: [tool.perfsuite.gate] {message}")
     assert "\n" not in found
+
+
+@pytest.mark.parametrize(("said", "rules"), [("false", None), ("true", CensusRules())])
+def test_the_census_can_be_left_out(tmp_path: Path, said: str, rules: CensusRules | None) -> None:
+    assert settings_of(tmp_path, f"[tool.perfsuite.gate]\ncensus = {said}\n") == GateSettings(census=rules)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +174,11 @@ def test_the_closest_threshold_wins(
 
 def test_by_default_the_policy_is_the_default_one() -> None:
     assert policy_for(GateSettings(), "test", None, None) == Policy()
+
+
+def test_a_budget_that_is_the_default_was_said_all_the_same(tmp_path: Path) -> None:
+    assert settings_of(tmp_path, "[tool.perfsuite.gate]\nbudget = 90\n").budget == Policy().seconds
+    assert settings_of(tmp_path, "[tool.perfsuite.gate]\n").budget is None
 
 
 def test_a_marker_that_is_none_names_its_test() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perfsuite.gate.disturb import DISTURBANCES, NOTHING, Disturbance, factors
+from perfsuite.gate.draft import Draft
 from perfsuite.gate.estimate import paired_log_ratio, paired_log_ratios
 from perfsuite.gate.judge import judge
 from perfsuite.gate.model import PairTrace, Policy
@@ -118,6 +119,33 @@ def test_the_clock_ends_a_decision_as_it_ends_a_gates():
     clear = decide(values * 0 + 0.5, dataclasses.replace(POLICY, seconds=90.0), seconds=took)
     assert clear.verdicts["regressed"] == 1
     assert clear.mean_seconds == 40.0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_budgets_end_where_a_gate_ends_them(seed):
+    """A draft, a replay and drawn decisions, on pairs that take unlike times and decide nothing."""
+    rng = random.Random(seed)
+    edge = [
+        dataclasses.replace(a_pair(seed * 100 + k, slower=0.03, spread=0.05), seconds=rng.choice((2.0, 6.0, 30.0)))
+        for k in range(14)
+    ]
+    policy = dataclasses.replace(POLICY, seconds=rng.choice((20.0, 60.0, 120.0)), least_pairs=rng.choice((0, 4, 6)))
+    took = np.array([[trace.seconds for trace in edge]])
+    values = np.array([[paired_log_ratio(trace.base_ns, trace.head_ns) for trace in edge]])
+    drawn = decide(values, policy, seconds=took)
+    again = replay(edge, policy)
+    draft = Draft("one", {}, policy, 1)
+    draft._asked = dataclasses.replace(policy, min_pairs=0)  # whose plan is as it is from the first pair on
+    for trace in edge:
+        draft.add(trace)
+        draft.spend(trace.seconds)
+        if draft.spent or draft.decided:
+            break
+    assert again is not None
+    assert drawn.mean_pairs == len(draft.pairs)
+    first = replay(edge[: len(draft.pairs)], policy)
+    assert first is not None
+    assert (first.decisions, first.mean_pairs) == (1, len(draft.pairs))
 
 
 def test_equal_sides_stay_equal():
@@ -273,3 +301,22 @@ def test_a_slow_phase_has_one_edge():
     # Some begin slow, some end slow.
     assert (found[:, 0] > found[:, -1]).any()
     assert (found[:, 0] < found[:, -1]).any()
+
+
+@pytest.mark.parametrize("places", [(3,), (0,), (2, 5)])
+def test_what_is_far_from_all_others_is_set_aside_as_the_gate_does(places):
+    """Each row looked at as a gate looks at its pairs, where one or two of them lie far out."""
+    random = np.random.default_rng(sum(places))
+    rows = random.standard_normal((40, 20)) * 0.008
+    for place in places:
+        rows[:, place] += 0.15
+    policy = Policy(max_pairs=20, seconds=1000.0)
+    verdicts, pairs = looks(rows, policy, 1)
+    set_aside = 0
+    for row, verdict, count in zip(rows.tolist(), verdicts, pairs, strict=True):
+        started = [("base", "head")[n % 2] for n in range(20)]
+        seen = [judge(row[:n], policy, 1, started[:n]) for n in range(policy.min_pairs, 21)]
+        first = next((one for one in seen if one.decided), seen[-1])
+        assert (OUTCOMES[verdict], count) == (first.verdict, first.process_pairs)
+        set_aside += len(first.strays)
+    assert set_aside > 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 import signal
@@ -16,7 +17,6 @@ import pytest
 
 from perfsuite.errors import PerfsuiteWarning, UsageError
 from perfsuite.gate import leftovers
-from perfsuite.gate.git import GitError
 from perfsuite.gate.spec import Spec, parse_spec
 from perfsuite.gate.trees import Tree, Trees, differing, identical, mapped
 from tests.git_repository import Repository
@@ -346,6 +346,32 @@ def test_only_folders_of_a_gates_own_name_are_removed(repository: Repository, te
     (temporary / "perfsuite-gate-00000000-1-1-00000001").unlink()
 
 
+@pytest.mark.parametrize("what", ["gate", "worker", "calibration"])
+def test_a_folder_goes_with_its_owner_or_with_the_next_gate(temporary: Path, what: str) -> None:
+    folder = leftovers.OwnFolder(what, temporary)
+    (folder.path / "file").touch()
+    leftovers.sweep(temporary, None)
+    assert folder.path.exists()
+    assert folder.remove()
+    assert folder.remove(), "it is gone"
+    make = f"""
+import os, signal, sys
+from pathlib import Path
+from perfsuite.gate.leftovers import OwnFolder
+folder = OwnFolder({what!r}, Path(sys.argv[1]))
+(folder.path / "file").touch()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, "-c", make, str(temporary)], check=False)
+    assert killed.returncode == -9
+    (left,) = temporary.iterdir()
+    leftovers.sweep(temporary, None)
+    assert not left.exists()
+    path = leftovers.OwnFolder(what, temporary).path
+    gc.collect()
+    assert not path.exists(), "nobody holds it any more"
+
+
 def test_a_process_is_told_from_a_later_one_of_its_id() -> None:
     assert leftovers._started(os.getpid()) == leftovers._started(os.getpid()) is not None
     child = subprocess.Popen(["sleep", "100"])
@@ -407,8 +433,17 @@ def test_outside_of_git_there_is_only_the_folder(tmp_path: Path, monkeypatch: py
 
 
 def test_a_bare_repository_has_no_working_tree(repository: Repository) -> None:
-    with pytest.raises(GitError, match="must be run in a work tree"):
+    with pytest.raises(UsageError, match="is in a repository, but in no working tree: run the gate in one"):
         Trees(repository.path / ".git")
+
+
+def test_a_repository_without_a_commit(tmp_path: Path) -> None:
+    made = Repository(tmp_path / "new")
+    with (
+        Trees(made.path) as trees,
+        pytest.raises(UsageError, match="no such commit 'HEAD' in this repository, which has no commit yet"),
+    ):
+        trees.open(HEAD)
 
 
 def test_a_temporary_folder_within_the_repository_is_refused(

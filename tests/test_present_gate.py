@@ -48,10 +48,10 @@ both: interpreter /usr/bin/python3, Python 3.11.7, torch 2.13.0
 threshold 3%
 settings: OMP_NUM_THREADS=2, OMP_WAIT_POLICY=passive, CPUs 0-1
 
-Change of the step, its interval, process pairs, and the time they took
-  Verdict                Change  Pairs    Time  Benchmark
+Change of the step, its interval, and what it took to find out
+  Verdict                Change  Process pairs    Time  Benchmark
 ────────────────────────────────────────────────────────────────────────────────
-regressed  +6.2% (+4.8 to +7.6)      6  41.4 s  …raining.py::test_step[resnet18]
+regressed  +6.2% (+4.8 to +7.6)              6  41.4 s  …py::test_step[resnet18]
 
 tests/bench/test_training.py::test_step[resnet18]
 regressed: +6.2% (+4.8 to +7.6), surely slower by more than the threshold of 3%
@@ -66,7 +66,7 @@ step
                                        implementation of convolution
                                          forward_training
                                          brg_conv_fwd:avx512_core → ref:any
-the first row's primitives on head's side alone, by benchdnn:
+run the primitives of the first row alone with benchdnn, as head has them:
 benchdnn --conv --dir=FWD_D --dt=f32 --stag=acdb --wtag=any --dtag=acdb \\
 mb4_ic512oc512_ih2oh2kh3sh1dh0ph1_iw2ow2kw3sw1dw0pw1
 
@@ -87,6 +87,17 @@ def test_every_benchmark_has_its_line() -> None:
     assert row_of(text, "[focal]")[4] == "1 failure"
 
 
+def test_a_narrow_table_leaves_the_time_out_before_the_census() -> None:
+    def head(width: int) -> list[str]:
+        (line,) = (line for line in shown(made.every_kind(), width=width).splitlines() if line.endswith("Benchmark"))
+        return line.split()
+
+    assert head(130) == ["Verdict", "Change", "Process", "pairs", "Time", "Census", "Benchmark"]
+    assert head(80) == ["Verdict", "Change", "Process", "pairs", "Census", "Benchmark"]
+    assert head(64) == ["Verdict", "Change", "Census", "Benchmark"]
+    assert head(60) == ["Verdict", "Change", "Benchmark"]
+
+
 def test_what_has_no_verdict_by_time_says_why() -> None:
     text = flat(shown(made.every_kind()))
     assert "missing: only base has this benchmark: renamed or removed" in text
@@ -95,8 +106,8 @@ def test_what_has_no_verdict_by_time_says_why() -> None:
 
 def test_what_is_inconclusive_says_how_many_more_pairs_and_what_it_could_have_seen() -> None:
     text = flat(shown(made.a_gate(made.inconclusive(further=7))))
-    assert "7 further process pairs would decide" in text
-    assert "the smallest slowdown that these could have seen is +4.5%" in text
+    assert "7 further process pairs would decide if estimate and noise stay the same" in text
+    assert "the smallest slowdown that the pairs so far could have found is +4.5%" in text
     assert "no number of further pairs would decide" in flat(shown(made.a_gate(made.inconclusive(further=None))))
 
 
@@ -105,12 +116,25 @@ def test_too_few_pairs_are_no_interval_and_nothing_is_made_up() -> None:
     text = flat(shown(made.a_gate(one)))
     assert "inconclusive: –, threshold 3% after 1 process pair; too few pairs for an interval" in text
     unknown = replace(made.inconclusive(), judgement=Judgement("inconclusive", 1.02, (0.9, 1.1), 2, None, 3))
-    assert "what these could have seen is not known" in flat(shown(made.a_gate(unknown)))
+    assert "which slowdown the pairs so far could have found is not known" in flat(shown(made.a_gate(unknown)))
+
+
+def test_a_pair_that_is_set_aside_is_named() -> None:
+    text = flat(shown(made.a_gate(made.with_a_stray())))
+    assert "note: process pair 6 was set aside, too far from all others to be of their kind: +14.9%" in text
+    one = made.with_a_stray()
+    assert one.judgement is not None
+    two = replace(one, judgement=replace(one.judgement, strays=(0, 5)))
+    assert (
+        "note: process pairs 1, 6 were set aside, too far from all others to be of their kind: +1.2%, +14.9%"
+        in flat(shown(made.a_gate(two)))
+    )
 
 
 def test_a_census_that_fails_is_said_whatever_the_clock_says() -> None:
     text = flat(shown(made.a_gate(made.census_failed())))
     assert "census fails, implementation: convolution forward_training in Net.layer1.conv2" in text
+    assert "run this primitive alone with benchdnn, as base and as head had it: benchdnn --conv" in text
     assert "unchanged: +0.1%" in text
     assert "1 count not judged" in text
     assert "regressed, exit code 1: a benchmark breaks a rule of the census" in text
@@ -125,6 +149,7 @@ def test_only_so_many_failures_and_rows_are_listed() -> None:
     assert "failure 2" in text
     assert "failure 3" not in text
     assert "and 4 more failures of the census" in text
+    assert "and 1 more failure of the census" in shown(made.a_gate(one), top=6)
     rows = made.regressed().attribution.rows  # type: ignore[union-attr]
     many = replace(made.regressed(), attribution=Attribution(rows, len(rows)))
     assert "(top 2)" in shown(made.a_gate(many), top=2)
@@ -173,12 +198,12 @@ def test_what_differs_besides_the_code_is_listed() -> None:
     ],
 )
 def test_the_last_line_is_the_verdict_and_the_exit_code(result: GateResult, code: int, told: int | None) -> None:
-    assert words.exit_code(result) == code or told is not None
+    assert result.exit_code() == code or told is not None
     text = flat(shown(result, code=told))
     assert f"exit code {code}: " in text
     last = f"{words.headline(result)}, {words.exit_meaning(result, told)}"
     assert text.endswith(last)
-    assert ("because inconclusive may" in last) == (code == 0 and result.verdict == "inconclusive")
+    assert ("because `inconclusive` is set to `pass`" in last) == (code == 0 and result.verdict == "inconclusive")
 
 
 def test_a_gate_that_was_stopped_before_it_knew_its_benchmarks_has_no_verdict() -> None:
@@ -191,7 +216,7 @@ def test_a_stopped_gate_has_no_verdict_but_a_regression() -> None:
     assert words.overall(made.interrupted()) is None
     stopped = made.a_gate(made.regressed(), unfinished=("b",))
     assert words.overall(stopped) == "regressed"
-    assert words.exit_code(stopped) == 130
+    assert stopped.exit_code() == 130
 
 
 def test_a_threshold_of_its_own_is_said() -> None:
@@ -205,8 +230,9 @@ def test_a_threshold_of_its_own_is_said() -> None:
 @pytest.mark.parametrize("width", [1, 60, 80, 133])
 def test_no_line_is_wider_than_asked(width: int) -> None:
     long = made.a_gate(made.regressed("tests/" + "a/" * 100 + "test_x.py::t"), made.unchanged("漢字" * 80))
-    shown(long, width=width)
-    shown(made.every_kind(), width=width)
+    for result in (long, made.every_kind()):
+        # `shown` says the same of every text of this file.
+        assert all(cell_len(line) <= max(width, 60) for line in shown(result, width=width).splitlines())
 
 
 def test_escape_codes_are_there_only_with_colour() -> None:
@@ -261,13 +287,13 @@ def test_any_text_in_any_width(text: str, width: int) -> None:
 def test_a_gate_that_timed_nothing_does_not_say_that_nothing_changed() -> None:
     passed = replace(made.census_only(), census=CensusVerdict(captures=2))
     result = made.a_gate(passed)
-    assert (words.overall(result), words.exit_code(result)) == (None, 0)
+    assert (words.overall(result), result.exit_code()) == (None, 0)
     assert words.headline(result) == "the census passes, nothing was timed"
     text = flat(shown(result))
     assert "unchanged" not in text
     assert text.endswith("the census passes, nothing was timed, exit code 0: the gate passes")
     failed = made.a_gate(passed, made.census_only())
-    assert (words.overall(failed), words.exit_code(failed)) == ("regressed", 1)
+    assert (words.overall(failed), failed.exit_code()) == ("regressed", 1)
     assert words.headline(made.a_gate(replace(passed, census=None))) == "nothing was timed"
     assert words.headline(made.a_gate(passed, unfinished=("b",))) == "no verdict"
     assert words.overall(made.a_gate(passed, made.missing())) == "missing"

@@ -55,6 +55,13 @@ def test_a_regression_has_numbers_pairs_and_traces() -> None:
     assert one["policy"]["threshold"] == 0.03
 
 
+def test_pairs_that_are_set_aside_are_numbered_from_one() -> None:
+    (one,) = gate_json(made.a_gate(made.with_a_stray()))["benchmarks"]
+    assert (one["strays"], one["process_pairs"], len(one["traces"])) == ([6], 8, 8)
+    (other,) = gate_json(made.a_gate(made.unchanged()))["benchmarks"]
+    assert other["strays"] == []
+
+
 def test_raw_steps_are_there_on_demand() -> None:
     result = made.a_gate(made.regressed())
     trace = strict(result, raw=True)["benchmarks"][0]["traces"][0]

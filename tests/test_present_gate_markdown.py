@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from markdown_it import MarkdownIt
 
 from perfsuite.gate.model import CensusVerdict, Failure, GateResult
+from perfsuite.present.gate import markdown
 from perfsuite.present.gate.markdown import LIMIT, MARKER, render_gate_markdown
 from tests import gate_results as made
 from tests.hostile import HOSTILE, Page, hostile_text
@@ -66,7 +67,7 @@ def test_a_regression_reads_like_this() -> None:
 **1 benchmark in 45.9 s: 1 regressed.** Base `git:main` (commit 0123456789ab), head `.` (commit fedcba987654, with \
 changes), threshold 3%.
 
-| Benchmark | Verdict | Change | Pairs | Time | Census | Likeliest culprit |
+| Benchmark | Verdict | Change | Process pairs | Time | Census | Likeliest culprit |
 | :--- | :--- | ---: | ---: | ---: | :--- | :--- |
 | `tests/bench/test_training.py::test_step[resnet18]` | **regressed** | +6.2% (+4.8 to +7.6) | 6 | 41.4 s | passes | \
 {culprit} |
@@ -83,7 +84,7 @@ regressed</summary>
 - Verdict: regressed: +6.2% (+4.8 to +7.6), surely slower by more than the threshold of 3% after 6 process pairs
 - 1 row surely changed the way the step did, the likeliest first, by step and as a share of base's profiled step
   - {culprit}
-- The first row's primitives on head's side alone, by benchdnn:
+- Run the primitives of the first row alone with benchdnn, as head has them:
   - `{made.BENCHDNN}`
 
 </details>
@@ -107,7 +108,7 @@ def test_the_worst_comes_first_and_each_verdict_is_in_the_table() -> None:
     assert page.tags.count("details") == 7
     text = page.everything
     assert "only base has this benchmark: renamed or removed" in text
-    assert "7 further process pairs would decide" in text
+    assert "7 further process pairs would decide if estimate and noise stay the same" in text
     assert "Census fails, implementation" in text
     assert "Note: the machine was busy: load 3.1" in text
 
@@ -120,6 +121,28 @@ def test_identical_and_interrupted_gates() -> None:
     text = check(made.interrupted()).everything
     assert "no verdict" in text
     assert "stopped before these had a verdict: tests/bench/test_training.py::test_step[b]" in text
+
+
+def test_with_the_least_room_what_is_left_out_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = replace(made.interrupted(), notes=("one", "two"))
+    text = check(noted).everything
+    assert "stopped before these had a verdict" in text
+    assert "Note: two" in text
+    assert "more note" not in text
+    monkeypatch.setattr(markdown, "_ROOMS", markdown._ROOMS[-1:])
+    text = check(noted).everything
+    assert "The gate was stopped before 2 benchmarks had a verdict" in text
+    assert "The gate's log has 2 more notes" in text
+    assert "test_step[b]" not in text
+
+
+def test_a_failure_of_the_census_has_its_commands() -> None:
+    text = check(made.a_gate(made.census_failed())).everything
+    assert "Run this primitive alone with benchdnn, as base and as head had it:" in text
+
+
+def test_a_pair_that_is_set_aside_is_worth_a_line() -> None:
+    assert "Note: process pair 6 was set aside" in render_gate_markdown(made.a_gate(made.with_a_stray()))
 
 
 def test_what_differs_besides_the_code() -> None:

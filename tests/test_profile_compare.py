@@ -71,7 +71,7 @@ def test_the_same_code_passes_against_the_newest_run_before_it(project):
     before = project.runs[0]
     code, printed = project.session("--profile-dnn", "--profile-dnn-compare=latest")
     assert code == 0, printed
-    assert f"compared with {before}, by what the steps count:" in printed
+    assert f"compared with {before}, by what the steps count and the default rules:" in printed
     assert "test_it.py::test_step: passed\n" in printed
     assert "time, advisory: " in printed
     assert "two processes: it decides nothing" in printed
@@ -100,6 +100,7 @@ def test_rules_are_those_of_pyproject_and_the_ini_option_names_the_run(project):
         code, printed = project.session(ONEDNN_MAX_CPU_ISA="SSE41")
         assert code == 0, printed
         assert "test_it.py::test_step: passed; " in printed
+        assert "by what the steps count and the rules of pyproject.toml:" in printed
     finally:
         (project.path / "pyproject.toml").unlink()
 
@@ -198,6 +199,10 @@ def test_the_rules_are_those_that_a_gate_would_take_there(tmp_path):
     (repository.path / "sub" / "pyproject.toml").write_text(rules.format("any"))
     assert prepare("latest", runs, rootdir, PASSES, folder).rules == CensusRules(isa="any")
     assert prepare("latest", runs, rootdir, PASSES, repository.path).rules == CensusRules(isa="off")
+    # The gate of a project may take no census; who asks for this one gets it.
+    (repository.path / "pyproject.toml").write_text("[tool.perfsuite.gate]\ncensus = false\n")
+    assert prepare("latest", runs, rootdir, PASSES, repository.path).rules == CensusRules()
+    assert prepare("latest", runs, rootdir, PASSES, repository.path).settings is None
 
 
 # --- after the session ------------------------------------------------------------------------------
@@ -254,7 +259,15 @@ def test_another_data_type_under_the_same_name_is_another_workload(outcome):
 def test_a_workload_whose_passes_cannot_tell_does_not_pass(outcome):
     found = outcome([named("a")], [named("a", passes=("timing", "operators"))])
     assert [text for text, bad in found.lines if bad] == [
-        "a: error: not comparable: this session has no pass primitives"
+        "a: error: not comparable: this session lacks the pass primitives"
+    ]
+    found = outcome([named("b", passes=("timing",))], [named("b")])
+    assert [text for text, bad in found.lines if bad] == [
+        "b: error: not comparable: the stored run lacks the passes operators and primitives"
+    ]
+    found = outcome([named("c")], [replace(named("c"), ledger=None)])
+    assert [text for text, bad in found.lines if bad] == [
+        "c: error: not comparable: this session has no figures of the pass operators"
     ]
 
 

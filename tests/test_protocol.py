@@ -118,3 +118,61 @@ def test_what_is_no_number_is_not_sent(ends):
     channel, _ = ends
     with pytest.raises(ValueError, match="not JSON compliant"):
         channel.send("steps", ns=[float("nan")])
+
+
+def test_what_is_not_read_in_time_is_given_up():
+    one, other = socket.socketpair()
+    channel = Channel(one, patience=0.2)
+    channel.send("step", count=1)
+    with pytest.raises(SilenceError, match=r"'collect' was not read within 0\.2 s"):
+        channel.send("collect", names=["x" * 1000] * 10_000)
+    # The limit is on what is sent: who has nothing to say yet is waited for.
+    other.close()
+    with pytest.raises(ClosedError):
+        channel.receive(30)
+    one.close()
+
+
+def test_the_limit_is_for_the_whole_message_and_a_slow_reader_is_none():
+    one, other = socket.socketpair()
+    channel = Channel(one, patience=60)
+    total = 10_000_000
+
+    def read():
+        left = total
+        while left > 0:
+            left -= len(other.recv(1 << 16))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    channel.send("collect", names=["x" * total])
+    reader.join(60)
+    assert not reader.is_alive()
+    one.close()
+    other.close()
+
+
+def test_a_process_that_is_dead_has_nothing_more_to_say_though_the_connection_is_open():
+    one, other = socket.socketpair()
+    alive = [True]
+    channel = Channel(one, lives=lambda: alive[0])
+    other.sendall(b'{"type": "a"}\n{"type": "b"}\n{"type": "half')
+    alive[0] = False
+    assert [channel.receive(30)["type"] for _ in "ab"] == ["a", "b"]
+    with pytest.raises(ClosedError, match="the process at the other end is dead"):
+        channel.receive(30)
+    assert not channel.ends(30)
+    one.close()
+    other.close()
+
+
+def test_it_is_looked_at_while_nothing_comes(monkeypatch):
+    monkeypatch.setattr(protocol, "_GLANCE_SECONDS", 0.01)
+    one, other = socket.socketpair()
+    glances = []
+    channel = Channel(one, lives=lambda: glances.append(1) or len(glances) < 5)
+    with pytest.raises(ClosedError, match="the process at the other end is dead"):
+        channel.receive(600)
+    assert len(glances) == 5
+    one.close()
+    other.close()

@@ -27,6 +27,7 @@ from perfsuite.quiet import (
     disturbances,
     first_number,
     from_list,
+    preloaded_allocator,
     quiet_settings,
 )
 from perfsuite.records import Run
@@ -139,6 +140,19 @@ def test_an_allocator_that_is_preloaded_stays() -> None:
     assert settings.kept == ("LD_PRELOAD=/x/libjemalloc.so.2",)
     with pytest.raises(UsageError, match=r"LD_PRELOAD brings /x/libjemalloc\.so\.2"):
         quiet_settings(own, PLAIN, allocator="tcmalloc", find_library=lambda family: "/x/libtcmalloc.so")
+
+
+@pytest.mark.parametrize(
+    ("preload", "family"),
+    [
+        ("/x/libjemalloc.so.2", "jemalloc"),
+        ("/y/libmine.so:/x/libtcmalloc_minimal.so.4", "tcmalloc"),
+        ("/y/libmine.so", None),
+    ],
+)
+def test_the_allocator_that_is_preloaded_is_known(preload: str, family: str | None) -> None:
+    assert preloaded_allocator({"LD_PRELOAD": preload}) == family
+    assert preloaded_allocator({}) is None
 
 
 def test_an_allocator_that_is_not_there_is_an_error() -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from perfsuite.errors import StoreError, UsageError
 from perfsuite.records import Operator, Profile, Samples
 from perfsuite.store import RunWriter, create_run, join_run, list_runs, load_run, prune_runs, resolve_run
-from perfsuite.store.files import workload_file_name
+from perfsuite.store.files import read_record, workload_file_name
 from tests.samples import a_primitive, a_profile, an_environment, profiles
 
 ROOT = Path(__file__).parent.parent
@@ -798,3 +798,60 @@ def test_numbers_that_nothing_can_have_are_refused(tmp_path: Path, number: float
     loaded = load_run(path)
     assert loaded.workloads == ()
     assert "workload.profile.operators[0]: a number that is not finite" in loaded.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        ("phases[0]", {"phases": [{"name": "forward", "samples_ns": [10**400]}]}),
+        ("walls_ns", {"walls_ns": {"a": [-(10**400)]}}),
+    ],
+)
+def test_so_they_are_where_they_are_no_row(tmp_path: Path, place: str, change: dict[str, Any]) -> None:
+    path = recorded_in_full(tmp_path)
+    edit_json(workload_file(path, "full"), lambda data: data["profile"].update(change))
+    loaded = load_run(path)
+    assert loaded.workloads == ()
+    assert f"workload.profile.{place}: a number that is not finite" in loaded.problems[0]
+
+
+# --- files of one record ------------------------------------------------------------------------------
+
+
+def two_rounds_at_least(samples: Samples) -> None:
+    if len(samples.rounds_ns) < 2:
+        raise StoreError("damaged, it has too few rounds")
+
+
+def test_a_record_in_a_file_of_its_own_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "samples.json"
+    assert read_record(path, Samples, 3, "measure again") is None
+    path.write_text('{"format": 3, "rounds_ns": [1.5]}')
+    assert read_record(path, Samples, 3, "measure again") == Samples((1.5,))
+    path.write_text('{"format": 3, "rounds_ns": [1.5, 2.5]}')
+    assert read_record(path, Samples, 3, "measure again", two_rounds_at_least) == Samples((1.5, 2.5))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "damaged, not valid JSON (Expecting value: line 1 column 1 (char 0))"),
+        ("[]", "damaged, it does not say which format it has"),
+        ('{"rounds_ns": [1.5]}', "damaged, it does not say which format it has"),
+        ('{"format": 2, "rounds_ns": [1.5]}', "format 2, this perfsuite reads 3"),
+        ('{"format": 4, "rounds_ns": [1.5]}', "format 4, this perfsuite reads 3"),
+        ('{"format": 3}', "Samples: key 'rounds_ns' is missing; the file is damaged"),
+        ('{"format": 3, "rounds_ns": [1.5]}', "damaged, it has too few rounds"),
+    ],
+)
+def test_any_other_file_is_refused_with_what_to_do(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "samples.json"
+    path.write_text(text)
+    with pytest.raises(StoreError) as caught:
+        read_record(path, Samples, 3, "measure again", two_rounds_at_least)
+    assert str(caught.value) == f"{path}: {said}; measure again"
+
+
+def test_one_that_cannot_be_opened_is_refused_as_well(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=f"^{re.escape(str(tmp_path))}: cannot be read: Is a directory$"):
+        read_record(tmp_path, Samples, 3, "measure again")

@@ -30,3 +30,9 @@ def test_what_is_not_known_is_no_amount():
 def test_one_is_singular():
     assert [units.counted(count, "row") for count in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]
     assert units.counted(2, "entry", "entries") == "2 entries"
+
+
+def test_the_first_of_many_names():
+    assert units.some(["a", "b"], 2) == "a, b"
+    assert units.some(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert units.some([], 2) == ""

@@ -42,7 +42,7 @@ from perfsuite.gate.session import Options, compare_sides
 from perfsuite.stats import median
 
 #: Pairs of each measurement of what a plant costs.
-_PROBES = 12
+_PROBES = 24
 DATA = Path(__file__).resolve().parents[1] / "data"
 #: How gzip begins an archive without a name and a time: with its magic number, method and eight fixed bytes.
 _BEGIN = gzip.compress(b"", mtime=0)[:10]

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from perfsuite.cli.face import finite, main, screen, write
+from perfsuite.cli.face import finite, main, screen, tell, write
 
 #: Something is bad; with ``--strict``, something is to be mended.
 _FOUND = 1
@@ -42,7 +42,7 @@ def doctor(seconds: float, modules: tuple[str, ...], no_import: bool, strict: bo
     if no_import and modules:
         raise click.UsageError("--import and --no-import exclude each other")
     openmp = Unread("not looked for, because of --no-import") if no_import else loaded_runtimes(modules)
-    click.echo(f"sampling for {seconds:g} s …", err=True)
+    tell(f"sampling for {seconds:g} s …")
     diagnosis = diagnose(read_facts(seconds=seconds, software=gather_software(), openmp=openmp))
     if as_json:
         from perfsuite.present.doctor import diagnosis_json

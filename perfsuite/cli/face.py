@@ -6,16 +6,17 @@ import math
 import os
 import shutil
 import sys
+import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, AnyStr
 
 import click
 
 from perfsuite import __version__
-from perfsuite.errors import NotComparableError, PerfsuiteError, StoreError, UsageError
+from perfsuite.errors import FAULT, INTERRUPTED, NotComparableError, PerfsuiteError, StoreError, UsageError
 
 DEFAULT_DIR = ".perfsuite"
-_INTERRUPTED = 130
 
 
 class _Face(click.Group):
@@ -29,9 +30,11 @@ class _Face(click.Group):
         except click.exceptions.Exit as error:
             code = error.exit_code
         except (click.Abort, KeyboardInterrupt):
-            code = _INTERRUPTED
+            code = INTERRUPTED
         except click.ClickException as error:
             code = fail(error.format_message(), error.exit_code)
+        except Exception as error:  # whatever it is, it must not end with a code that is a verdict
+            code = _crashed(error)
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -44,10 +47,10 @@ class _Face(click.Group):
         except PerfsuiteError as error:
             return fail(str(error), error.exit_code)
         except KeyboardInterrupt:
-            return _INTERRUPTED
+            return INTERRUPTED
         except BrokenPipeError:
-            # `| head` has read what it wanted.
-            _discard_output()
+            # `| head` has read what it wanted of a stream; what has a verdict to give does not come here.
+            _discard(sys.stdout)
             return 0
 
 
@@ -55,25 +58,54 @@ def fail(message: str, exit_code: int) -> int:
     """One line on stderr; returns the exit code."""
     from perfsuite.present.cells import clean
 
-    click.echo(f"perfsuite: error: {clean(message)}", err=True)
+    tell(f"perfsuite: error: {clean(message)}")
     return exit_code
 
 
-def _discard_output() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush does not fail once more."""
+def _crashed(error: Exception) -> int:
+    """What nobody expected: the traceback and one line on stderr; returns the exit code."""
+    from perfsuite.present.cells import clean
+
+    tell("".join(traceback.format_exception(error)), nl=False)
+    tell(f"perfsuite: this is a fault of perfsuite: {clean(f'{type(error).__name__}: {error}')}; please report it")
+    return FAULT
+
+
+def tell(text: str, nl: bool = True) -> None:
+    """Write to stderr.  Where nobody reads that any more nothing is said, and the command goes on."""
+    try:
+        click.echo(text, nl=nl, err=True)
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: IO[str]) -> None:
+    """Point a stream at nothing: else the interpreter's last flush fails once more, which changes the exit code."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+    os.dup2(null, stream.fileno())
     os.close(null)
 
 
 def write(text: str) -> None:
     """Write to stdout; a character that its encoding lacks becomes ``?`` instead of a traceback.
 
+    A reader that is gone (``| head``, a ``tee`` that died) is no failure: the command goes on to its own exit code.
+
     Raises:
         PerfsuiteError: stdout is closed, or cannot be written to.
     """
-    if sys.stdout is None:
-        raise PerfsuiteError("cannot write the output: stdout is closed")
+    with suppress(BrokenPipeError):
+        write_on(text)
+
+
+def write_on(text: str) -> None:
+    """Write the next part of a stream of unknown length to stdout, as :func:`write` does.
+
+    Raises:
+        BrokenPipeError: nobody reads any more, so the rest need not be made.
+        PerfsuiteError: as :func:`write`.
+    """
+    _check_open()
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     text = text.encode(encoding, "replace").decode(encoding)
     _written(sys.stdout, text)
@@ -82,16 +114,23 @@ def write(text: str) -> None:
 def write_document(text: str) -> None:
     """Write a page or a comment to stdout, in UTF-8 whatever the locale: that is what its readers take it for.
 
+    A reader that is gone is no failure, as for :func:`write`.
+
     Raises:
         PerfsuiteError: stdout is closed, or cannot be written to.
     """
-    if sys.stdout is None:
-        raise PerfsuiteError("cannot write the output: stdout is closed")
+    _check_open()
     if not hasattr(sys.stdout, "buffer"):
         # A caller in Python has put a text stream in its place, which has no encoding.
         return write(text)
-    sys.stdout.flush()
-    _written(sys.stdout.buffer, text.encode("utf-8", "backslashreplace"))
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+        _written(sys.stdout.buffer, text.encode("utf-8", "backslashreplace"))
+
+
+def _check_open() -> None:
+    if sys.stdout is None:
+        raise PerfsuiteError("cannot write the output: stdout is closed")
 
 
 def _written(stream: IO[AnyStr], text: AnyStr) -> None:
@@ -99,10 +138,23 @@ def _written(stream: IO[AnyStr], text: AnyStr) -> None:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:
+        _discard(sys.stdout)
         raise
     except OSError as error:
-        _discard_output()
+        _discard(sys.stdout)
         raise PerfsuiteError(f"cannot write the output: {error.strerror}") from error
+
+
+def here() -> Path:
+    """The folder that the user is in.
+
+    Raises:
+        UsageError: it does not exist any more.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the folder you are in does not exist any more: change to one that does") from None
 
 
 def target(output: str) -> Path:
@@ -126,8 +178,7 @@ def target(output: str) -> Path:
 
 def screen() -> dict[str, Any]:
     """Width and colour of the terminal; 80 columns and none where it is a pipe."""
-    if sys.stdout is None:
-        raise PerfsuiteError("cannot write the output: stdout is closed")
+    _check_open()
     plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     return {"width": shutil.get_terminal_size((80, 24)).columns, "color": not plain}
 

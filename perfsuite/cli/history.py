@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perfsuite.cli.face import directory_option, fail, finite, main, target, write
+from perfsuite.cli.face import directory_option, fail, finite, main, target, tell, write
 from perfsuite.cli.progress import progress_line
 from perfsuite.cli.signals import stopped_like_interrupted
 from perfsuite.errors import PerfsuiteError, UsageError
@@ -110,7 +110,7 @@ def nightly(
             with progress_line() as progress:
                 night = run_night(place.settings, options, place.state, parts_of(place), progress)
         except KeyboardInterrupt:
-            click.echo("perfsuite: stopped; what was measured is kept, and the next night goes on", err=True)
+            tell("perfsuite: stopped; what was measured is kept, and the next night goes on")
             raise
         except PerfsuiteError:
             # What was measured and judged before it failed is worth reading all the same.
@@ -176,7 +176,7 @@ def import_command(runs: tuple[str, ...], directory: Path, **where: Any) -> int:
         found = import_runs(paths, place.settings, commits, machine=place.machine)
     code = 0
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        tell(f"note: {note}")
     for one in found:
         if one.problem is not None:
             code = fail(f"{one.run}: {one.problem}", PerfsuiteError.exit_code)
@@ -221,19 +221,19 @@ def bisect(benchmark: str, good: str, bad: str, confidence: float, max_pairs: in
     place = Place.of(**where)
     commits, notes = place.commits(fetch=True)
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        tell(f"note: {note}")
     between = span(place, commits, good, bad)
     measure = measuring(place.settings, between.stacks, what)
     options = BisectOptions(confidence=confidence / 100, max_pairs=max_pairs)
     with stopped_like_interrupted(), alone(place.state.lock, "night"):
         with progress_line() as progress:
 
-            def tell(decision: Decision) -> None:
+            def decided(decision: Decision) -> None:
                 progress("")
-                click.echo(render_decision(decision), nl=False, err=True)
+                tell(render_decision(decision), nl=False)
 
             found = run_bisection(
-                what.label, between.good, between.bad, between.between, measure, options, tell, progress
+                what.label, between.good, between.bad, between.between, measure, options, decided, progress
             )
         first = found.first_bad
         explanation = explained(place, found.last_good, first, what.workload) if first is not None else None
@@ -277,6 +277,6 @@ def plot(
     draw = draw_operators if operators else draw_line
     draw(place, series, what, path, column)
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        tell(f"note: {note}")
     write(f"{path}: {'operators of ' + what.workload if operators else what.label}\n")
     return 0

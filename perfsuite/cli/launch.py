@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from perfsuite.cli.face import fail, main, write
+from perfsuite.cli.face import fail, main, tell, write
 from perfsuite.quiet import ALLOCATORS
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _become(command: tuple[str, ...], settings: Settings) -> int:
         if os.sep in command[0] and os.path.exists(command[0]):
             return fail(f"{command[0]}: cannot be run: Permission denied", _NOT_EXECUTABLE)
         return fail(f"{command[0]}: command not found", _NOT_FOUND)
-    click.echo(_said(settings), err=True)
+    tell(_said(settings))
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # closed by the caller, as the command will find it
             stream.flush()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from perfsuite.cli.choose import chosen, load, nothing_in, problems_of
-from perfsuite.cli.face import directory_option, main, screen, write
+from perfsuite.cli.face import directory_option, main, screen, tell, write
 from perfsuite.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def _ceilings_of_this_machine(
     with torch_threads(threads) as count:
         found = None if remeasure else load_ceilings(directory, gather_environment(facts), count)
     if found is None:
-        found = measure_ceilings(threads, lambda what: click.echo(f"measuring {what} …", err=True))
+        found = measure_ceilings(threads, lambda what: tell(f"measuring {what} …"))
         try:
-            click.echo(f"ceilings: {save_ceilings(directory, found)}", err=True)
+            tell(f"ceilings: {save_ceilings(directory, found)}")
         except StoreError as error:
             return found, error  # what took seconds to measure is shown all the same
     return found, None
@@ -107,7 +107,7 @@ def roofline(run: str, workload: str | None, top: int, primitives: bool, as_json
         ]
         write("\n".join(parts) or f"{nothing_in(loaded)}\n")
         for warning in () if ceilings is None else ceilings.warnings:
-            click.echo(f"warning: the ceilings: {warning}", err=True)
+            tell(f"warning: the ceilings: {warning}")
     if why:
-        click.echo(f"no ceilings: {why}", err=True)
+        tell(f"no ceilings: {why}")
     return problems_of(loaded)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from perfsuite.cli.face import fail, main, screen, write
+from perfsuite.cli.face import fail, main, screen, tell, write, write_on
 from perfsuite.errors import PerfsuiteError, UsageError
 
 if TYPE_CHECKING:
@@ -53,15 +53,15 @@ def parse(
     elif not as_csv:
         write(_as_text(tally, named, top))
     if not (tally.executions or tally.graph_executions or tally.rejected):
-        click.echo(f"perfsuite: {nothing_executed(log)}", err=True)
+        tell(f"perfsuite: {nothing_executed(log)}")
     if tally.unterminated:
-        click.echo(f"perfsuite: warning: {cut_off(log)}", err=True)
+        tell(f"perfsuite: warning: {cut_off(log)}")
     if tally.unknown_formats:
-        click.echo(f"perfsuite: warning: {clean(log)}: {unknown_formats(tally)}", err=True)
+        tell(f"perfsuite: warning: {clean(log)}: {unknown_formats(tally)}")
     if tally.rejected and strict:
         return fail(some_rejected(log, tally), _REJECTED)
     if tally.rejected:
-        click.echo(f"perfsuite: warning: {some_rejected(log, tally)}", err=True)
+        tell(f"perfsuite: warning: {some_rejected(log, tally)}")
     return 0
 
 
@@ -69,7 +69,7 @@ def _read(log: str, as_csv: bool) -> Tally:
     from perfsuite.onednn import open_log, tally
     from perfsuite.present.verbose_data import CsvWriter
 
-    rows = CsvWriter(write) if as_csv else None
+    rows = CsvWriter(write_on) if as_csv else None
     with open_log("-" if log == "-" else Path(log)) as stream:
         counted = tally(stream, rows)
     if rows is not None:
@@ -104,10 +104,9 @@ def _write_benchdnn(tally: Tally, file: str) -> None:
     missing = [problem for problem in found if problem.command is None]
     if missing:
         calls = sum(problem.count for problem in missing)
-        click.echo(
+        tell(
             f"perfsuite: warning: {len(missing)} of {len(found)} problems ({calls} executions) have no benchdnn line; "
-            "each is a comment with its reason",
-            err=True,
+            "each is a comment with its reason"
         )
 
 

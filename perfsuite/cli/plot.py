@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from perfsuite.cli.choose import load, load_base, only_one, problems_of
-from perfsuite.cli.face import directory_option, main, target, write
+from perfsuite.cli.face import directory_option, main, target, tell, write
 from perfsuite.errors import NotComparableError, UsageError
 from perfsuite.present.kinds import KINDS, format_of, kind_of
 
@@ -62,7 +62,7 @@ def plot(
     save(draw(record, width=NARROW if column else WIDE), path)
     for line in (record.missing, f"no ceilings: {why}" if why else None):
         if line:
-            click.echo(line, err=True)
+            tell(line)
     write(f"{path}: {kind} of {profile.name}\n")
     return problems_of(loaded, before)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from perfsuite.cli.choose import load, nothing_in, problems_of
-from perfsuite.cli.face import directory_option, main, screen, write
+from perfsuite.cli.face import directory_option, main, screen, tell, write
 
 if TYPE_CHECKING:
     from perfsuite.records import Run
@@ -63,7 +63,7 @@ def list_command(directory: Path) -> int:
 
     runs = list_runs(directory)
     if not runs:
-        click.echo(f"no runs in {directory}: record one with: pytest --profile-dnn", err=True)
+        tell(f"no runs in {directory}: record one with: pytest --profile-dnn")
         return 0
     from perfsuite.present.terminal import render_runs
 

@@ -94,14 +94,17 @@ def throttles(files: Files, cpus: Cpus | Unread) -> int | Unread:
     """How often cores and packages were slowed down for their heat; each core is counted once."""
     if isinstance(cpus, Unread):
         return cpus
-    folders = [f"{_CPUS}/cpu{cpu}/thermal_throttle" for cpu in cpus.firsts]
-    cores = [files.read(f"{folder}/core_throttle_count", number) for folder in folders]
-    packages = [of(files.read(f"{folder}/package_throttle_count", number)) or 0 for folder in folders]
+    cores = [files.read(f"{_CPUS}/cpu{cpu}/thermal_throttle/core_throttle_count", number) for cpu in cpus.firsts]
     missing = next((core for core in cores if isinstance(core, Unread)), None)
     if missing is not None:
         return missing
-    # Each CPU counts what happened to its package.
-    return sum(core for core in cores if not isinstance(core, Unread)) + max(packages, default=0)
+    # Each CPU counts what happened to its package; where packages cannot be told, all CPUs are of one.
+    packages: dict[int | None, int] = {}
+    for cpu in cpus.firsts:
+        package = of(files.read(f"{_CPUS}/cpu{cpu}/topology/physical_package_id", number))
+        count = of(files.read(f"{_CPUS}/cpu{cpu}/thermal_throttle/package_throttle_count", number)) or 0
+        packages[package] = max(packages.get(package, 0), count)
+    return sum(core for core in cores if not isinstance(core, Unread)) + sum(packages.values())
 
 
 def sensors(files: Files) -> tuple[Sensor, ...]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from perfsuite.errors import UsageError
 from perfsuite.gate.disturb import DISTURBANCES
+from perfsuite.gate.draft import MOST_PROFILES
 from perfsuite.gate.estimate import paired_log_ratio
 from perfsuite.gate.judge import affordable, judge, minimal_detectable
 from perfsuite.gate.model import Judgement, PairTrace, Policy
@@ -29,10 +30,8 @@ FORMAT = 1
 FEWEST_PAIRS = 8
 #: Slowdowns of the power curve, in thresholds.
 CURVE = (0.0, 0.5, 1.0, 4 / 3, 5 / 3, 2.0, 3.0)
-#: Plans that are looked at, by how many pairs they end with: what a gate would really plan.
-PLANS = (8, 10, 12, 15, 20)
-#: In a gate so many of the pairs are profiled, too (:data:`perfsuite.gate.draft.MOST_PROFILES`).
-_PROFILES = 4
+#: Plans that are looked at, by how many pairs they end with, as far as the policy has so many: a gate plans no more.
+PLANS = (8, 10, 12, 15, 20, 30, 40)
 #: What share of A/A decisions must be ``unchanged``, and of slowdowns of two thresholds found, within a good budget.
 WANTED = 0.95
 
@@ -110,7 +109,8 @@ class Calibration:
     plans: tuple[Planned, ...]
     #: The slowdown that a budget is recommended for: two thresholds.
     slowdown: float
-    #: The budget with which a plan reaches :data:`WANTED` even if its pairs are slow; None if none does.
+    #: The budget, profiles among it, with which a plan reaches :data:`WANTED` even if its pairs are slow; None if none
+    #: does.  It is for a gate of one benchmark: in a gate of several each needs more pairs.
     recommended_seconds: float | None
     recommended_pairs: int | None
     planted: tuple[Planted, ...]
@@ -132,10 +132,10 @@ def calibrate(
     Args:
         traces: of equal sides, in the order of time.
         planted: by the slowdown that was built into head (a share), in the order of time.
-        policy: its pairs are cut to what fits into its seconds.
+        policy: its pairs are cut to what fits into its seconds beside the profiles.
         created: when, in ISO 8601.
         environment: where.
-        profile_seconds: what a gate takes besides to profile a pair, which counts in what a plan takes.
+        profile_seconds: what a gate takes besides to profile a pair; it counts in what a plan takes, and in the budget.
         decisions: how many are drawn for each figure.
         seed: of what is drawn.
 
@@ -149,10 +149,13 @@ def calibrate(
     )
     pair_seconds = median([trace.seconds for trace in traces])
     slow = sorted(trace.seconds for trace in traces)[math.ceil(0.9 * len(traces)) - 1]
-    policy = affordable(policy, pair_seconds)
+    extra = MOST_PROFILES * profile_seconds
+    lengths = sorted({min(pairs, policy.max_pairs) for pairs in PLANS})
+    # As a gate plans: what profiles take is not there for pairs.
+    left = dataclasses.replace(policy, seconds=max(1.0, policy.seconds - extra))
+    policy = dataclasses.replace(affordable(left, pair_seconds), seconds=policy.seconds)
     again = replay(traces, policy)
-    extra = _PROFILES * profile_seconds
-    plans = tuple(_plan(traces, policy, pairs, pair_seconds, extra, spread, decisions, seed) for pairs in PLANS)
+    plans = tuple(_plan(traces, policy, pairs, pair_seconds, extra, spread, decisions, seed) for pairs in lengths)
     good = next((plan for plan in plans if min(plan.unchanged, plan.found) >= WANTED), None)
     return Calibration(
         created=created,
@@ -171,7 +174,7 @@ def calibrate(
         curve=tuple(_found(traces, policy, times * policy.threshold, decisions, seed) for times in CURVE),
         plans=plans,
         slowdown=2 * policy.threshold,
-        recommended_seconds=None if good is None else good.pairs * slow,
+        recommended_seconds=None if good is None else good.pairs * slow + extra,
         recommended_pairs=None if good is None else good.pairs,
         planted=tuple(_planted(effect, pairs, policy, decisions, seed) for effect, pairs in sorted(planted.items())),
     )

@@ -6,12 +6,13 @@ import json
 import os
 from pathlib import Path
 
-from perfsuite.codec import from_json, to_json
+from perfsuite.codec import to_json
 from perfsuite.environment import gather_environment
 from perfsuite.errors import StoreError
 from perfsuite.gate.calibration import FORMAT, Calibration
+from perfsuite.gate.model import Policy
 from perfsuite.records import Environment
-from perfsuite.store.files import parse_document, reason, write_atomically
+from perfsuite.store.files import read_record, reason, write_atomically
 
 NAME = "calibration.json"
 _AGAIN = "make a new one with: perfsuite calibrate"
@@ -55,24 +56,14 @@ def load_calibration(directory: Path) -> Calibration | None:
     Raises:
         StoreError: it cannot be read; the message says how to make a new one.
     """
-    path = directory / NAME
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {reason(error)}") from error
-    try:
-        version, found = parse_document(data)
-        if version != FORMAT:
-            raise StoreError(f"format {version}, this perfsuite reads {FORMAT}")
-        return from_json(Calibration, found)
-    except StoreError as error:
-        raise StoreError(f"{path}: {error}; {_AGAIN}") from error
+    return read_record(directory / NAME, Calibration, FORMAT, _AGAIN)
 
 
-def budget_of(directory: Path, threshold: float) -> float | None:
-    """The seconds a benchmark that the calibration of this machine recommends at this threshold; None without one.
+def budget_of(directory: Path, threshold: float, confidence: float) -> float | None:
+    """The seconds a benchmark that the calibration of this machine asks for at this threshold and confidence.
+
+    None without one, and where the default suffices: less would save nothing, since a gate stops as soon as it knows,
+    and would be too little where several benchmarks are judged at once.
 
     Raises:
         StoreError: as :func:`load_calibration`.
@@ -80,7 +71,10 @@ def budget_of(directory: Path, threshold: float) -> float | None:
     calibration = load_calibration(directory)
     if calibration is None or not _is_here(calibration.environment):
         return None
-    return calibration.recommended_seconds if calibration.policy.threshold == threshold else None
+    if (calibration.policy.threshold, calibration.policy.confidence) != (threshold, confidence):
+        return None
+    seconds = calibration.recommended_seconds
+    return seconds if seconds is not None and seconds > Policy().seconds else None
 
 
 def _is_here(environment: Environment | None) -> bool:

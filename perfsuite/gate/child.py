@@ -10,33 +10,73 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 _GRACE_SECONDS = 5.0
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Hold:
+    """Interrupts that wait."""
+
+    def __init__(self) -> None:
+        #: By signal, the handler that it found.
+        self.before: dict[int, Any] = {}
+        self.arrived: list[int] = []
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        self.arrived.append(number)
+
+
+#: Those of the main thread that are on, the outermost first.
+_HOLDS: list[_Hold] = []
 
 
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
     """Ctrl-C, SIGTERM and SIGHUP wait for the end of the block, which must not be left half done, and then act.
 
-    Elsewhere than in the main thread, which is the only one that is interrupted, this does nothing.
+    Within another block of this kind they wait for the end of that one.  Elsewhere than in the main thread, which is
+    the only one that is interrupted, this does nothing.
     """
-    arrived: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        arrived.append(number)
-
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    hold = _Hold()
+    if _in_main_thread():
+        for number in _INTERRUPTS:
             if signal.getsignal(number) is not None:  # set by a library in C: nobody could put it back
-                before[number] = signal.signal(number, note)
+                hold.before[number] = signal.signal(number, hold.note)
+        _HOLDS.append(hold)
     try:
         yield
     finally:
-        for number, handler in before.items():
+        if hold in _HOLDS:
+            _HOLDS.remove(hold)
+        for known, handler in hold.before.items():
+            signal.signal(known, handler)
+        if hold.arrived:
+            signal.raise_signal(hold.arrived[0])
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """A part of :func:`interrupts_held` in which interrupts act at once, those that have been waiting as well."""
+    within: dict[int, Any] = {}
+    try:
+        if _HOLDS and _in_main_thread():
+            waiting = [number for hold in _HOLDS for number in hold.arrived]
+            for hold in _HOLDS:
+                hold.arrived.clear()
+            for known, handler in _HOLDS[0].before.items():
+                within[known] = signal.signal(known, handler)
+            if waiting:
+                signal.raise_signal(waiting[0])
+        yield
+    finally:
+        for number, handler in within.items():
             signal.signal(number, handler)
-        if arrived:
-            signal.raise_signal(arrived[0])
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def run_child(

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from perfsuite.stats import median
+from perfsuite.stats import mean, median
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,3 +47,14 @@ def paired_log_ratios(steps: Array, turns: Array, is_head: Array) -> Array:
     logs = np.log(np.stack([np.median(steps[:, i:j], axis=1) for i, j in itertools.pairwise(begins)], axis=1))
     found: Array = np.median(logs[:, is_head] - logs[:, ~is_head], axis=1)
     return found
+
+
+def mean_log_ratio(base_ns: Sequence[Sequence[float]], head_ns: Sequence[Sequence[float]]) -> float:
+    """log(head ÷ base) of the mean of all steps of each side: few slow steps count in it, which no median sees.
+
+    What the machine does to single turns counts in it, too, so it is no estimate to decide by.
+
+    Raises:
+        ValueError: a side has no step, or a mean is not positive.
+    """
+    return math.log(mean(list(itertools.chain(*head_ns)))) - math.log(mean(list(itertools.chain(*base_ns))))

@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from perfsuite.gate.git import GitError, run_git
 
+#: What stands for the content of a file that git does not track and that nobody reads: no commit has it.
+UNTRACKED = "untracked"
 #: The mode of a submodule.
 _SUBMODULE = 0o160000
 #: How many file names go on one command line.
@@ -36,10 +38,11 @@ def of_commit(root: Path, commit: str) -> Mapping[str, str]:
 
 
 def of_working_tree(root: Path) -> Mapping[str, str]:
-    """The files of a working tree as git would store them: tracked ones, and new ones that git does not ignore.
+    """The files of a working tree: tracked ones as git would store them, and new ones that git does not ignore.
 
-    A file that is tracked and unchanged has the index's id, so that only changed and new ones are read.  Caches of
-    Python's and pytest's, and virtual environments, are left out where they are not tracked.
+    A file that is tracked and unchanged has the index's id, so that only changed ones are read.  New ones are
+    :data:`UNTRACKED`: no commit has them, so whatever is in them they make a difference, and there may be gigabytes of
+    them.  Caches of Python's and pytest's, and virtual environments, are left out where they are not tracked.
 
     Raises:
         GitError: git cannot read it.
@@ -56,7 +59,7 @@ def of_working_tree(root: Path) -> Mapping[str, str]:
     unsure |= dict(_changed(root))
     for path in unsure:
         del found[path]
-    return found | _on_disk(root, unsure) | _on_disk(root, dict.fromkeys(_untracked(root)))
+    return found | _on_disk(root, unsure) | dict.fromkeys(_untracked(root), UNTRACKED)
 
 
 def differing(base: Mapping[str, str], head: Mapping[str, str], ignore: Sequence[str] = ()) -> tuple[str, ...]:
@@ -69,7 +72,8 @@ def differing(base: Mapping[str, str], head: Mapping[str, str], ignore: Sequence
 
     paths = {path for path in base.keys() | head.keys() if base.get(path) != head.get(path)}
     ignored = GitIgnoreSpec.from_lines(ignore)
-    return tuple(sorted(path for path in paths if not ignored.match_file(path)))
+    # Where there is nothing to match, a folder of many files is not matched with it.
+    return tuple(sorted(path for path in paths if not ignore or not ignored.match_file(path)))
 
 
 def _records(printed: bytes) -> Iterator[str]:
@@ -105,22 +109,23 @@ def _is_leaving(path: str) -> bool:
     return any(name in _LEAVINGS or name.endswith(".egg-info") for name in folders)
 
 
-def _on_disk(root: Path, paths: Mapping[str, int | None]) -> dict[str, str]:
+def _on_disk(root: Path, paths: Mapping[str, int]) -> dict[str, str]:
     """The hashes of files as they are now; one that is gone has none, one that cannot be read equals no other.
 
-    ``paths`` are with the mode that git takes them to have, where it does: not every file system keeps permissions.
+    ``paths`` are with the mode that git takes them to have: not every file system keeps permissions.
     """
     found: dict[str, str] = {}
     regular: list[tuple[str, int]] = []
     for path, supposed in paths.items():
         try:
             mode = (root / path).lstat().st_mode
+            target = os.readlink(root / path) if stat.S_ISLNK(mode) else ""
         except OSError:
-            continue
+            continue  # also one that has just gone
         if stat.S_ISLNK(mode):
-            found[path] = _hash(mode, _blob(root, os.fsencode(os.readlink(root / path))))
+            found[path] = _hash(mode, _blob(root, os.fsencode(target)))
         elif stat.S_ISDIR(mode):
-            if supposed in (None, _SUBMODULE):  # or a folder has taken a file's place, and git lists what is in it
+            if supposed == _SUBMODULE:  # or a folder has taken a file's place, and git lists what is in it
                 found[path] = _repository(root / path)
         elif stat.S_ISREG(mode) and os.access(root / path, os.R_OK):
             regular.append((path, supposed if supposed and stat.S_ISREG(supposed) else mode))

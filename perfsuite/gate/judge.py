@@ -11,9 +11,11 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from perfsuite.gate.model import Judgement, Policy
+from perfsuite.gate.model import SIDES, Judgement, Policy
 from perfsuite.sequential import check_plan, estimate, multiplier
 from perfsuite.stats import student_t_quantile
+from perfsuite.strays import strays
+from perfsuite.units import format_share
 
 #: The least standard deviation of a log-ratio that is believed.  Medians of steps of a few microseconds, read off a
 #: clock of whole nanoseconds, can be equal in every pair; that says that they differ by less than the clock shows.
@@ -38,6 +40,9 @@ def judge(
     independent and roughly normal; the benchmarks may depend on each other in any way (Bonferroni: each gets an equal
     part of the error).
 
+    Pairs far from all others are set aside, one of eight at most (:mod:`perfsuite.strays`); estimate and interval are
+    those of the rest.
+
     Args:
         log_ratios: log(head ÷ base), one of each pair of processes, in any order.
         policy: its ``seconds`` are not looked at.
@@ -55,25 +60,31 @@ def judge(
         raise ValueError("the log-ratio of a pair is not finite, so a median of its steps is not a positive number")
     if count > policy.max_pairs:
         raise ValueError(f"{count} pairs where the plan ends after {policy.max_pairs}")
-    groups = _by_start(log_ratios, started)
+    places = _by_start(count, started)
     if count < 2:
         return Judgement("inconclusive", process_pairs=count)
-    ready = count >= policy.min_pairs and all(groups)
-    if count <= len(groups) or not all(groups):
-        groups = (log_ratios,)
+    if count <= len(places) or not all(places):
+        places = (range(count),)
+    ready = started is None or len(places) == len(SIDES)
+    groups = [[log_ratios[place] for place in group] for group in places]
+    aside = sorted(places[group][place] for group, place in strays(groups, RESOLUTION))
+    groups = [[log_ratios[place] for place in group if place not in aside] for group in places]
+    used = count - len(aside)
     middle, spread, unit = estimate(groups)
     spread = max(spread, RESOLUTION)
-    half = multiplier(count, alpha, policy.min_pairs, policy.max_pairs, len(groups)) * spread * unit
+    half = multiplier(used, alpha, policy.min_pairs, policy.max_pairs, len(groups)) * spread * unit
+    ready = ready and used >= policy.min_pairs
     verdict = _verdict(middle, half, math.log1p(policy.threshold)) if ready else "inconclusive"
-    further = None if verdict != "inconclusive" else _further_pairs(middle, spread, count, policy, alpha, len(groups))
+    further = None if verdict != "inconclusive" else _further_pairs(middle, spread, used, policy, alpha, len(groups))
     return Judgement(
         verdict=verdict,
         ratio=_exp(middle),
         interval=(_exp(middle - half), _exp(middle + half)),
         process_pairs=count,
-        minimal_detectable=minimal_detectable(count, spread, policy, family, len(groups)),
+        minimal_detectable=minimal_detectable(used, spread, policy, family, len(groups)),
         further_pairs=further,
         spread=spread,
+        strays=tuple(aside),
     )
 
 
@@ -95,7 +106,8 @@ def affordable(policy: Policy, pair_seconds: float) -> Policy:
     """The same policy with no more pairs than fit into its seconds, if one pair takes ``pair_seconds``.
 
     A plan for 20 pairs that has time for 13 is wider at its end than a plan for 13.  What a pair takes says nothing
-    about which side is slower, so the plan may be made after the first pair; from then on it must stay as it is.
+    about which side is slower, so the plan may be made from any pairs before the first look; from then on it must stay
+    as it is.
 
     Raises:
         ValueError: ``pair_seconds`` is not positive.
@@ -119,20 +131,26 @@ def error_share(policy: Policy, family: int) -> float:
     return alpha
 
 
-def _by_start(log_ratios: Sequence[float], started: Sequence[str] | None) -> tuple[Sequence[float], ...]:
+def _by_start(count: int, started: Sequence[str] | None) -> Sequence[Sequence[int]]:
+    """The places of the pairs that were started in each order; all together where that is not known."""
     if started is None:
-        return (log_ratios,)
-    if len(started) != len(log_ratios) or not set(started) <= {"base", "head"}:
-        raise ValueError(f"{len(log_ratios)} pairs, and which side was started first: {list(started)}")
-    return tuple(
-        [value for value, side in zip(log_ratios, started, strict=True) if side == wanted]
-        for wanted in ("base", "head")
-    )
+        return (range(count),)
+    if len(started) != count or not set(started) <= set(SIDES):
+        raise ValueError(f"{count} pairs, and which side was started first: {list(started)}")
+    return tuple([place for place, side in enumerate(started) if side == wanted] for wanted in SIDES)
 
 
 def _unit(count: int, groups: int) -> float:
     """The standard error of ``count`` values in alternating groups, by unit of the standard deviation."""
     return math.sqrt(sum(1 / ((count + group) // groups) for group in range(groups))) / groups
+
+
+def in_words(judgement: Judgement) -> str:
+    """``+0.2% (-0.9% to +1.3%)``: by how much head takes longer, and the interval; before two pairs ``not known``."""
+    if judgement.ratio is None or judgement.interval is None:
+        return "not known"
+    change, low, high = (format_share(one - 1, "+") for one in (judgement.ratio, *judgement.interval))
+    return f"{change} ({low} to {high})"
 
 
 def _verdict(middle: float, half: float, limit: float) -> str:

@@ -1,6 +1,6 @@
-"""The folder of a gate's worktrees, and what a gate that was killed left of its own.
+"""Temporary folders, and what a gate that was killed left of its own.
 
-The folder's name says which process made it: ``perfsuite-gate-WHERE-PID-START-RANDOM``, where WHERE stands for the
+A folder's name says which process made it: ``perfsuite-WHAT-WHERE-PID-START-RANDOM``, where WHERE stands for the
 kernel's boot and the space of process ids.  A lock in it holds as long as the process lives, also where its id means
 nothing here (another container with the same temporary folder).
 """
@@ -15,20 +15,53 @@ import re
 import secrets
 import shutil
 import stat
+import tempfile
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
-_NAME = re.compile(r"perfsuite-gate-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}")
+_NAME = re.compile(r"perfsuite-(?:gate|worker|calibration)-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}")
 _LOCK = "lock"
 #: No gate runs for so long; what is registered by one that cannot be asked is given up then.
 _ABANDONED_SECONDS = 7 * 86400
 
 
-def new_name() -> str:
+class OwnFolder:
+    """A temporary folder that goes with its owner; should this process be killed, the next gate removes it."""
+
+    def __init__(self, what: str, temporary: Path | None = None) -> None:
+        """Make it.
+
+        Args:
+            what: ``gate``, ``worker`` or ``calibration``.
+            temporary: where, by default in the system's temporary folder.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        self.path = Path(temporary or tempfile.gettempdir()) / new_name(what)
+        self._finalizer = weakref.finalize(self, _remove_locked, self.path, claim(self.path), None)
+
+    def remove(self, common: Path | None = None) -> bool:
+        """Remove it, and what the repository whose ``.git`` is given knows of it; returns whether it is gone."""
+        found = self._finalizer.detach()
+        if found is None:
+            return True
+        _, remove, (path, lock, _), _ = found
+        return bool(remove(path, lock, common))
+
+
+def _remove_locked(folder: Path, lock: int, common: Path | None) -> bool:
+    gone = remove_folder(folder, common)
+    os.close(lock)
+    return gone
+
+
+def new_name(what: str) -> str:
     """The name of a folder for this process."""
     pid = os.getpid()
-    return f"perfsuite-gate-{_where()}-{pid}-{_started(pid)}-{secrets.token_hex(4)}"
+    return f"perfsuite-{what}-{_where()}-{pid}-{_started(pid)}-{secrets.token_hex(4)}"
 
 
 def claim(folder: Path) -> int:
@@ -52,7 +85,7 @@ def sweep(temporary: Path, common: Path | None) -> None:
         common: the repository's ``.git``; None outside of one.
     """
     with contextlib.suppress(OSError):
-        for folder in temporary.glob("perfsuite-gate-*"):
+        for folder in temporary.glob("perfsuite-*"):
             if _is_abandoned(folder):
                 remove_folder(folder, common)
     if common is None:

@@ -5,18 +5,20 @@ Base comes before head everywhere, a ratio is head ÷ base, and a share is a fra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from perfsuite.analyse.diff import Delta, Entry, WorkloadDiff
+from perfsuite.errors import INTERRUPTED
 from perfsuite.gate.estimate import paired_log_ratio
 from perfsuite.records import Environment, Profile
 from perfsuite.stats import median
 
-#: What shells exit with after Ctrl-C, and a gate that was stopped by it.
-INTERRUPTED = 130
 #: Every verdict on a benchmark, the worst first.
 VERDICTS = ("regressed", "incomparable", "missing", "inconclusive", "improved", "unchanged")
+#: Both sides of every comparison, in the order in which they are told.
+SIDES = ("base", "head")
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class PairTrace:
-    """One benchmark in one pair of processes: every timed step, by turns.
+    """One benchmark in one pair of processes: every step that counts, by turns.
 
-    The first step of each turn has woken threads and filled caches, and is not among them where that shows.
+    The first sixth of each turn, at least one step, wakes threads and fills caches; where steps are short it is not
+    among them (:func:`perfsuite.gate.turns.plan_turns`).
     """
 
     base_ns: tuple[tuple[float, ...], ...]
@@ -84,10 +87,12 @@ class Judgement:
     process_pairs: int = 0
     #: The smallest slowdown that this many pairs, as noisy as these, would call regressed in 80 % of cases.
     minimal_detectable: float | None = None
-    #: How many more pairs would decide if the estimate and the noise stay as they are; None where none would.
+    #: How many more pairs would decide if estimate and noise stay the same; None where no number would.
     further_pairs: int | None = None
     #: Standard deviation of the log-ratio between pairs that were started in the same order.
     spread: float | None = None
+    #: Which pairs, counted from 0, were too far from all others to count.
+    strays: tuple[int, ...] = ()
 
     @property
     def decided(self) -> bool:
@@ -164,6 +169,22 @@ class BenchmarkResult:
     def failed_census(self) -> bool:
         """Whether the census breaks a rule, whatever the clock says."""
         return self.census is not None and not self.census.passed
+
+    @property
+    def process_pairs(self) -> int:
+        """How many pairs of processes its times are from."""
+        return self.judgement.process_pairs if self.judgement is not None else len(self.pairs)
+
+    @property
+    def strays(self) -> tuple[tuple[int, float], ...]:
+        """The pairs that are set aside, counted from 1, and by which share head took longer in each."""
+        found = self.judgement.strays if self.judgement is not None else ()
+        return tuple((place + 1, math.expm1(self.pairs[place].log_ratio)) for place in found)
+
+    @property
+    def step_pairs(self) -> int:
+        """How many pairs of timed steps, over all pairs of processes."""
+        return sum(trace.steps for trace in self.pairs)
 
 
 @dataclass(frozen=True)

@@ -4,65 +4,34 @@ from __future__ import annotations
 
 import random
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import replace
 
-from perfsuite.codec import from_json
-from perfsuite.errors import PerfsuiteError
-from perfsuite.gate.model import PairTrace
-from perfsuite.gate.turns import Plan, order_turns, plan_turns
-from perfsuite.gate.worker import EndedError, Runnable, Worker, WorkerFault, suspended_ns
+from perfsuite.gate.answers import Collected, Ready, SuspendedError, skipped_by_both
+from perfsuite.gate.child import interrupts_held
+from perfsuite.gate.growth import growth
+from perfsuite.gate.messages import (
+    CollectedMessage,
+    EnvironmentMessage,
+    Listed,
+    ProfileMessage,
+    ReadyMessage,
+    StepsMessage,
+    WaitingMessage,
+)
+from perfsuite.gate.model import SIDES, PairTrace
+from perfsuite.gate.turns import order_turns, plan_turns
+from perfsuite.gate.worker import GRACE_SECONDS, EndedError, Runnable, Worker, WorkerFault, suspended_ns
 from perfsuite.records import Environment, Profile
 
-SIDES = ("base", "head")
 #: Of a profile: steps in each pass.
 _PROFILED_STEPS = 3
 #: A step may take this many times what the warm-up made of it before it counts as hung, and at least this long.
 _PATIENCE, _LEAST_PATIENCE_SECONDS = 50.0, 60.0
-#: A process that grows by this share and this much from its first turns to its last ones may leak.
-_GROWTH_SHARE, _GROWTH_BYTES = 0.01, 8 << 20
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A benchmark that a side has."""
-
-    nodeid: str
-    name: str
-    group: str | None
-    #: Per cent, as its marker has it.
-    threshold: float | None
-    #: The absolute path of its file, within the side's tree.
-    path: str = ""
-
-
-@dataclass(frozen=True)
-class Collected:
-    """What a side has, and why files of it could not be collected."""
-
-    benchmarks: Mapping[str, Listed]
-    errors: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Ready:
-    """Both sides of a benchmark are warm."""
-
-    plan: Plan
-    #: Seconds that a step takes.
-    step_seconds: float
-    #: Real path → SHA-256 of the repository's files that each side has loaded.
-    loaded: Mapping[str, Mapping[str, str]]
-    notes: tuple[str, ...]
-    #: How long the machine had been suspended when the warm-up began.
-    suspended_ns: int = 0
-    #: Of the modules whose names were asked for: name → real path of what each side has loaded outside of both trees.
-    elsewhere: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: {side: {} for side in SIDES})
-
-
-class SuspendedError(PerfsuiteError):
-    """The machine was suspended while a pair was timed."""
+#: What no step can take: some thirty years.
+_ENDLESS_NS = 1e18
+_COLD = "the test asks for cold steps (warmup_rounds=0), which a gate does not time: it warms up on both sides"
 
 
 class Pair:
@@ -84,16 +53,22 @@ class Pair:
             first: which side is started, and warms up, first.
             timeout: what the start and what a warm-up may take, in seconds.
             chance: decides the order of turns.
+
+        Raises:
+            WorkerFault: one cannot be started.
         """
         self.first = first
         self._timeout = timeout
         self._chance = chance
         self._workers: dict[str, Worker] = {}
+        #: By side, the node ids that it was told to run and has not come to yet.
+        self._todo: Mapping[str, deque[str]] = {side: deque() for side in SIDES}
         try:
             for side in self.order:
                 given = paths[side]
                 if given is not None:
-                    self._workers[side] = Worker(runnables[side], given)
+                    with interrupts_held():  # or there would be a process that nobody knows of
+                        self._workers[side] = Worker(runnables[side], given, timeout)
         except BaseException:
             self.close()
             raise
@@ -110,9 +85,11 @@ class Pair:
         self.close()
 
     def close(self) -> None:
-        """End both."""
-        for worker in self._workers.values():
-            worker.close()
+        """End both; interrupts wait until that is done."""
+        with interrupts_held():
+            until = time.monotonic() + GRACE_SECONDS
+            for worker in self._workers.values():
+                worker.close(max(0.0, until - time.monotonic()))
 
     # --- what there is -----------------------------------------------------------------------------
 
@@ -128,9 +105,7 @@ class Pair:
         """
         folders = [str(root) for root in roots]
         interesting = list(names)
-        found: dict[str, Collected | WorkerFault] = {
-            side: Collected({}, ()) for side in SIDES if side not in self._workers
-        }
+        found: dict[str, Collected | WorkerFault] = {side: Collected({}) for side in SIDES if side not in self._workers}
         for side, worker in self._workers.items():
             try:
                 worker.greet(self._timeout)
@@ -140,19 +115,21 @@ class Pair:
         for side, worker in self._workers.items():
             if side not in found:
                 try:
-                    found[side] = _collected(worker.expect("collected", self._timeout))
+                    message = worker.read(CollectedMessage, worker.expect("collected", self._timeout))
+                    found[side] = Collected(_by_name(message.benchmarks), message.errors)
                 except WorkerFault as fault:
                     found[side] = fault
         return found
 
     def run(self, nodeids: Mapping[str, Sequence[str]]) -> None:
-        """Let each side run these, in this order.
+        """Let each side run these, in this order: those in the same place are one benchmark.
 
         Raises:
             WorkerFault: a worker is gone.
         """
         for side, worker in self._workers.items():
             worker.tell("run", nodeids=list(nodeids[side]))
+            self._todo[side].extend(nodeids[side])
 
     # --- a benchmark -------------------------------------------------------------------------------
 
@@ -160,22 +137,58 @@ class Pair:
         """Build the next benchmark and warm it up, one side after the other.
 
         Raises:
-            WorkerFault: a worker failed; EndedError: the test ended before it was warm.
+            WorkerFault: a worker failed, or came to another benchmark; EndedError: the test ended before it was warm;
+                SkippedError: it did so on both sides, because both skip it.
         """
         asleep = suspended_ns()
-        for worker in self._workers.values():
-            worker.expect("waiting", self._timeout)
-        answers = {side: self._workers[side].ask("begin", "ready", self._timeout) for side in self.order}
-        warm_up = [answers[side]["warm_up_ns"] for side in SIDES]
-        plan = plan_turns(warm_up, all(answers[side]["repeatable"] for side in SIDES))
-        notes = tuple(
-            f"{side}'s step had not settled after {len(answers[side]['warm_up_ns'])} calls of warm-up"
+        nodeids = {side: self._come_to(side) for side in self._workers}
+        warm = self._warm(nodeids)
+        warm_up = [warm[side].warm_up_ns for side in SIDES]
+        plan = plan_turns(warm_up, all(warm[side].repeatable for side in SIDES))
+        notes = [
+            f"{side}'s step had not settled after {len(warm[side].warm_up_ns)} calls of warm-up"
             for side in SIDES
-            if not answers[side]["settled"]
-        )
+            if not warm[side].settled
+        ]
+        if any(warm[side].cold for side in SIDES):
+            notes.append(_COLD)
         step = max(calls[-1] for calls in warm_up) / 1e9 * plan.iterations
-        loaded, elsewhere = ({side: answers[side][what] for side in SIDES} for what in ("loaded", "elsewhere"))
-        return Ready(plan, step, loaded, notes, asleep, elsewhere)
+        loaded = {side: warm[side].loaded for side in SIDES}
+        elsewhere = {side: warm[side].elsewhere for side in SIDES}
+        extensions = {side: warm[side].extensions for side in SIDES}
+        return Ready(plan, step, loaded, tuple(notes), asleep, elsewhere, extensions)
+
+    def _come_to(self, side: str) -> str:
+        """Which benchmark a side has come to, which must be the one that the other has come to."""
+        worker = self._workers[side]
+        nodeid = worker.read(WaitingMessage, worker.expect("waiting", self._timeout)).nodeid
+        wanted = self._todo[side].popleft() if self._todo[side] else None
+        if nodeid != wanted:
+            raise WorkerFault(side, f"went on to {nodeid} where {wanted or 'nothing more'} was to follow")
+        return nodeid
+
+    def _warm(self, nodeids: Mapping[str, str]) -> Mapping[str, ReadyMessage]:
+        warm, skipped = {}, []
+        for side in self.order:
+            worker = self._workers[side]
+            try:
+                ready = worker.read(ReadyMessage, worker.ask("begin", "ready", self._timeout))
+            except EndedError as end:
+                # What one side skips may be skipped by the other as well: then it says nothing about the change.
+                if end.outcome != "skipped":
+                    raise
+                skipped.append(end)
+                continue
+            if ready.nodeid != nodeids[side]:
+                raise WorkerFault(side, f"built {ready.nodeid} where {nodeids[side]} was to be built")
+            if not ready.warm_up_ns or not all(map(_is_time, ready.warm_up_ns)):
+                raise WorkerFault(side, "warmed up and says nothing, or nonsense, of how long that took")
+            warm[side] = ready
+        if len(skipped) == len(SIDES):
+            raise skipped_by_both(skipped)
+        if skipped:
+            raise skipped[0]
+        return warm
 
     def time(self, ready: Ready) -> tuple[PairTrace, tuple[str, ...]]:
         """Let the sides take turns, and what was noticed of their memory.
@@ -191,20 +204,21 @@ class Pair:
         for letter in order:
             side = SIDES["bh".index(letter)]
             answer = self._step(side, ready)
-            turns[side].append(tuple(ns / plan.iterations for ns in answer["ns"][plan.dropped :]))
-            memory[side].append(answer["rss_bytes"])
+            turns[side].append(tuple(ns / plan.iterations for ns in answer.ns[plan.dropped :]))
+            memory[side].append(answer.rss_bytes)
         _check_awake(ready)
         trace = PairTrace(tuple(turns["base"]), tuple(turns["head"]), order, self.first, time.monotonic() - began)
-        return trace, tuple(filter(None, (_growth(side, memory[side]) for side in SIDES)))
+        return trace, tuple(filter(None, (growth(side, memory[side]) for side in SIDES)))
 
-    def _step(self, side: str, ready: Ready) -> Mapping[str, Any]:
+    def _step(self, side: str, ready: Ready) -> StepsMessage:
         plan = ready.plan
         count = plan.dropped + plan.steps
         patience = max(_LEAST_PATIENCE_SECONDS, _PATIENCE * count * ready.step_seconds)
         worker = self._workers[side]
-        answer = worker.ask("step", "steps", patience, count=count, iterations=plan.iterations)
-        times = answer.get("ns")
-        if not isinstance(times, list) or len(times) != count or not all(_is_time(ns) for ns in times):
+        answer = worker.read(
+            StepsMessage, worker.ask("step", "steps", patience, count=count, iterations=plan.iterations)
+        )
+        if len(answer.ns) != count or not all(map(_is_time, answer.ns)):
             raise WorkerFault(side, "answered a turn with something else than its times")
         return answer
 
@@ -216,11 +230,13 @@ class Pair:
                 its times mean nothing.
         """
         patience = self._timeout + 100 * ready.step_seconds
-        answers = {
-            side: self._workers[side].ask("profile", "profile", patience, steps=_PROFILED_STEPS) for side in self.order
-        }
+        found = {}
+        for side in self.order:
+            worker = self._workers[side]
+            answer = worker.ask("profile", "profile", patience, steps=_PROFILED_STEPS)
+            found[side] = worker.read(ProfileMessage, answer).profile
         _check_awake(ready)
-        return {side: from_json(Profile, answers[side]["profile"]) for side in SIDES}
+        return found
 
     def environments(self) -> Mapping[str, Environment]:
         """What each side runs on.
@@ -228,12 +244,12 @@ class Pair:
         Raises:
             WorkerFault: a worker failed.
         """
-        return {
-            side: from_json(
-                Environment, self._workers[side].ask("environment", "environment", self._timeout)["environment"]
-            )
-            for side in SIDES
-        }
+        found = {}
+        for side in SIDES:
+            worker = self._workers[side]
+            answer = worker.ask("environment", "environment", self._timeout)
+            found[side] = worker.read(EnvironmentMessage, answer).environment
+        return found
 
     def finish(self) -> Mapping[str, EndedError]:
         """End the benchmark wherever it stands on either side; what did not pass after all, by side.
@@ -261,9 +277,13 @@ class Pair:
             worker.expect("bye", self._timeout)
 
 
-def _collected(message: Mapping[str, Any]) -> Collected:
-    listed = [Listed(**one) for one in message["benchmarks"]]
-    return Collected({one.name: one for one in listed}, tuple(message["errors"]))
+def _by_name(listed: Iterable[Listed]) -> Mapping[str, Listed]:
+    found: dict[str, Listed] = {}
+    for one in listed:
+        # Two tests whose markers give them one name: the second is called as pytest calls it, and not left out.
+        name = one.nodeid if one.name in found else one.name
+        found[name] = replace(one, name=name)
+    return found
 
 
 def _check_awake(ready: Ready) -> None:
@@ -271,17 +291,5 @@ def _check_awake(ready: Ready) -> None:
         raise SuspendedError("the machine was suspended meanwhile")
 
 
-def _is_time(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
-
-
-def _growth(side: str, rss_bytes: Sequence[int]) -> str | None:
-    """A sentence where every one of the last turns found the process larger than any of the first ones did."""
-    third = len(rss_bytes) // 3
-    if not third:
-        return None
-    before, after = max(rss_bytes[:third]), min(rss_bytes[-third:])
-    if after - before > max(_GROWTH_BYTES, _GROWTH_SHARE * before):
-        grown = (rss_bytes[-1] - rss_bytes[0]) / 2**20
-        return f"{side}'s process grew by {grown:.0f} MiB while it was timed: it may leak memory"
-    return None
+def _is_time(value: float) -> bool:
+    return 0 < value < _ENDLESS_NS

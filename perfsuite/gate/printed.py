@@ -16,10 +16,19 @@ class Printed:
     """A pipe to print to, which a thread empties so that nobody who prints has to wait, and no disk fills up."""
 
     def __init__(self) -> None:
-        """Open the pipe; nothing is read before :meth:`start`."""
+        """Open the pipe; nothing is read before :meth:`start`.
+
+        Raises:
+            OSError: there are too many open files.
+        """
         self._end, self.writable = os.pipe()
-        #: Closed when nobody wants to know any more: a process that outlives its parent may keep the pipe open.
-        self._stopped, self._stop = os.pipe()
+        try:
+            #: Closed when nobody wants to know any more: a process that outlives its parent may keep the pipe open.
+            self._stopped, self._stop = os.pipe()
+        except OSError:
+            os.close(self._end)
+            os.close(self.writable)
+            raise
         self._kept = bytearray()
         self._closed = False
         self._lock = threading.Lock()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import functools
+import inspect
 import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from perfsuite.errors import UsageError
 from perfsuite.gate.child import run_child
+from perfsuite.gate.prefixes import interpreter_places, is_environment, is_installed, within
 from perfsuite.gate.trees import Tree
 from perfsuite.protocol import PROTOCOL
 
@@ -23,7 +27,7 @@ _OLDEST = (3, 10)
 
 #: Runs in the interpreter, which can be any: an old Python has to get as far as saying so.  The folder it runs in is
 #: first on ``sys.path``, as it is for ``python -m pytest``.
-_SCRIPT = r'''
+_MAIN = r'''
 import json, os, platform, re, sys
 
 def main(mark, origin, tree):
@@ -49,7 +53,6 @@ def look(found, origin, tree):
     mapped = [os.path.normpath(os.path.join(tree, os.path.relpath(path, origin))) for path in found["import_paths"]]
     sys.path[1:1] = mapped
     found["pytest"] = find_spec("pytest") is not None
-    found["xdist"] = find_spec("xdist") is not None
     # Without its entry point pytest would not know of it, even if it can be imported.
     plugin = [point for point in metadata.entry_points(group="pytest11") if point.value == "perfsuite.pytest_plugin"]
     if not plugin or find_spec("perfsuite") is None:
@@ -96,29 +99,25 @@ def editable(places, origin, notes):
             notes.append("%s is installed from %s, a folder of another name: the side cannot import its own" % (
                 name, os.path.relpath(path, origin)))
 
-def within(path, root):
-    path, root = os.path.realpath(path), os.path.realpath(root)
-    return path == root or path.startswith(os.path.join(root, ""))
-
-def is_installed(path, origin):
-    """Whether the path, within the repository, belongs to an interpreter or an environment and not to its code."""
-    import sysconfig
-
-    path = os.path.realpath(path)
-    places = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    prefixes = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix]
-    places += [prefix for prefix in prefixes if os.path.realpath(prefix) != os.path.realpath(origin)]
-    if any(within(path, place) for place in places if within(place, origin)):
-        return True
-    while within(path, origin) and path != os.path.realpath(origin):
-        installed = os.path.basename(path) in ("site-packages", "dist-packages")
-        if installed or os.path.exists(os.path.join(path, "pyvenv.cfg")):
-            return True
-        path = os.path.dirname(path)
-    return False
-
-main(*sys.argv[1:])
 '''
+
+
+def _plain(function: Callable[..., object]) -> str:
+    """The source of a function without annotations, which an old Python does not read."""
+    tree = ast.parse(inspect.getsource(function))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
+    return ast.unparse(tree)
+
+
+@functools.cache
+def _script() -> str:
+    """What the interpreter runs; what is the repository's is asked by the same rule as in workers."""
+    rule: tuple[Callable[..., object], ...] = (within, interpreter_places, is_environment, is_installed)
+    return "\n\n".join((_MAIN, *map(_plain, rule), "main(*sys.argv[1:])\n"))
 
 
 @dataclass(frozen=True)
@@ -138,8 +137,6 @@ class Probe:
     packages: Mapping[str, str] = field(default_factory=dict)
     #: Folders within the user's repository that modules are imported from, the current folder apart.
     import_paths: tuple[str, ...] = ()
-    #: Whether pytest-xdist is there.
-    xdist: bool = False
     #: What stands in the way of a side's importing its own code.
     notes: tuple[str, ...] = ()
 
@@ -176,7 +173,6 @@ def probe(python: str | None, tree: Tree, variables: Mapping[str, str]) -> Probe
         protocol=answer["protocol"],
         packages=answer["packages"],
         import_paths=tuple(answer["import_paths"]),
-        xdist=answer["xdist"],
         notes=tuple(answer["notes"]),
     )
 
@@ -215,7 +211,7 @@ def find_python(python: str | None) -> str:
 
 
 def _ask(path: str, tree: Tree, variables: Mapping[str, str]) -> dict[str, Any]:
-    command = [path, "-c", _SCRIPT, _MARK, str(tree.origin), str(tree.path)]
+    command = [path, "-c", _script(), _MARK, str(tree.origin), str(tree.path)]
     try:
         done = run_child(command, {**os.environ, **variables}, _SECONDS, cwd=tree.cwd)
     except OSError as error:

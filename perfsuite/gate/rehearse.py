@@ -17,31 +17,39 @@ from pathlib import Path
 
 from perfsuite.capture import calibration
 from perfsuite.capture.calibration.step import PLANT
-from perfsuite.environment import libc, usable_cpus
+from perfsuite.environment import find_allocator, libc, usable_cpus
 from perfsuite.errors import CaptureError
 from perfsuite.gate.affinity import on_cpus
-from perfsuite.gate.model import PairTrace
-from perfsuite.gate.pair import SIDES, Collected, Pair
-from perfsuite.gate.worker import Runnable
-from perfsuite.quiet import quiet_settings
+from perfsuite.gate.answers import Collected, SuspendedError
+from perfsuite.gate.leftovers import OwnFolder, sweep
+from perfsuite.gate.model import SIDES, PairTrace
+from perfsuite.gate.pair import Pair
+from perfsuite.gate.runnables import inherited, plugins_here, runnable
+from perfsuite.gate.worker import Runnable, WorkerFault
+from perfsuite.quiet import Settings, quiet_settings
 from perfsuite.records import Environment
-from perfsuite.stats import mean
+from perfsuite.stats import median
 
 #: Records a pair whose head has so many elements planted, and whose worker of this side is started first.
 _Record = Callable[[int, str], PairTrace]
 STEP = "test_calibration_step.py"
 _TIMEOUT = 300.0
-#: Elements of the first plant, which shows how many make how much: some 10 % of the step, more than pairs differ by.
-_PROBE_ELEMENTS = 1_500_000
-_PROBES = 4
+#: Elements of the two plants that show how many make how much: some 2 and 10 % of the step.
+_PROBES = 400_000, 2_400_000
+#: Pairs that each of them is measured with.
+_PROBE_PAIRS = 4
 
 
 @contextmanager
 def step_folder() -> Iterator[Path]:
     """A folder that holds the step and nothing else; no settings of a project apply there."""
-    with tempfile.TemporaryDirectory(prefix="perfsuite-calibration-") as folder:
-        shutil.copy(Path(calibration.__file__).with_name(STEP), folder)
-        yield Path(folder)
+    sweep(Path(tempfile.gettempdir()), None)
+    folder = OwnFolder("calibration")
+    try:
+        shutil.copy(Path(calibration.__file__).with_name(STEP), folder.path)
+        yield folder.path
+    finally:
+        folder.remove()
 
 
 @dataclass(frozen=True)
@@ -62,16 +70,27 @@ def rehearse(
     shares: Sequence[float],
     progress: Callable[[str], object] = lambda text: None,
     seed: int | None = None,
+    allocator: str = "auto",
+    threads: int | None = None,
 ) -> Rehearsal:
     """Record ``pairs`` pairs of equal sides and ``planted_pairs`` of each planted slowdown, mixed in time.
 
+    Args:
+        pairs: how many.
+        planted_pairs: and of each slowdown.
+        shares: the slowdowns.
+        progress: called with a line that says what runs.
+        seed: of every order.
+        allocator: of the workers, as :func:`perfsuite.quiet.quiet_settings` has it.
+        threads: as there.
+
     Raises:
-        CaptureError: the step does not run here; WorkerFault: a worker failed.
+        CaptureError: the step does not run here; WorkerFault: a worker failed, twice in a row.
     """
     chance = random.Random(seed)
-    first_pair: list[tuple[Environment, float]] = []
-    with _recorder(chance, first_pair) as record:
-        elements = _sizes(shares, partial(_cost, record, _PROBES, progress)) if shares and planted_pairs else {}
+    with _recorder(chance, allocator, threads, profiles=True) as recorder:
+        record = recorder.record
+        elements = _sizes(shares, partial(_cost, record, _PROBE_PAIRS, progress)) if shares and planted_pairs else {}
         equal: list[PairTrace] = []
         planted: dict[float, list[PairTrace]] = {share: [] for share in elements}
         # Mixed, so that a machine that changes with the hour changes for all of them.
@@ -82,7 +101,8 @@ def rehearse(
             kept = equal if share is None else planted[share]
             # Of each kind, as in a gate: who starts first alternates.
             kept.append(record(0 if share is None else elements[share], SIDES[len(kept) % 2]))
-    return Rehearsal(equal, planted, *first_pair[0])
+    assert recorder.besides is not None  # there was a pair
+    return Rehearsal(equal, planted, recorder.besides.environment, recorder.besides.profile_seconds)
 
 
 def plant_sizes(shares: Sequence[float], pairs: int, seed: int | None = None) -> dict[float, int]:
@@ -92,68 +112,121 @@ def plant_sizes(shares: Sequence[float], pairs: int, seed: int | None = None) ->
         CaptureError: the step does not run here, or elements cost nothing that could be measured; WorkerFault: a worker
             failed.
     """
-    with _recorder(random.Random(seed), []) as record:
-        return _sizes(shares, partial(_cost, record, pairs, lambda text: None))
+    with _recorder(random.Random(seed), profiles=False) as recorder:
+        return _sizes(shares, partial(_cost, recorder.record, pairs, lambda text: None))
 
 
 def _sizes(shares: Sequence[float], cost: Callable[[int], float]) -> dict[float, int]:
-    probe = cost(_PROBE_ELEMENTS)
-    if not probe > 0:
+    """By the straight line through two plants that lie well apart.
+
+    The cost is not proportional to the elements: any of them wakes a thread and empties caches.
+    """
+    few, many = _PROBES
+    least, most = cost(few), cost(many)
+    if not most > max(least, 0.0):
         raise CaptureError("the planted operator costs nothing that can be measured here: is the machine busy?")
-    sizes = {}
-    for share in shares:
-        guess = max(1, round(_PROBE_ELEMENTS * share / probe))
-        # The first elements cost more than the last, since for any of them a thread is woken and caches are emptied:
-        # so what was guessed is measured, too, and the straight line through both is followed.
-        measured = cost(guess)
-        slope = (probe - measured) / (_PROBE_ELEMENTS - guess) if guess != _PROBE_ELEMENTS else 0.0
-        size = guess + (share - measured) / slope if slope > 0 else guess
-        # A measurement that went wrong does not lead astray.
-        sizes[share] = max(1, round(min(max(size, guess / 4), guess * 2)))
-    return sizes
+    slope = (most - least) / (many - few)
+    return {share: max(1, round(few + (share - least) / slope)) for share in shares}
 
 
 def _cost(record: _Record, pairs: int, progress: Callable[[str], object], elements: int) -> float:
     progress("finding out what the planted operator costs")
-    return math.expm1(mean([record(elements, SIDES[number % 2]).log_ratio for number in range(pairs)]))
+    # The median: a process that is slow for as long as it lives says nothing about the plant.
+    return math.expm1(median([record(elements, SIDES[number % 2]).log_ratio for number in range(pairs)]))
+
+
+# --- pairs ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Besides:
+    """What a pair says besides its times, if it is profiled."""
+
+    environment: Environment
+    #: What a profile of both sides took.
+    profile_seconds: float
+
+
+class _Recorder:
+    """Records pairs, one after the other, and profiles the first of them if that is wanted."""
+
+    def __init__(self, folder: Path, settings: Settings, chance: random.Random, *, profiles: bool) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._chance = chance
+        self._profiles = profiles
+        # No settings of a project apply to the step, so no options of the user's do.
+        self._variables = {name: value for name, value in inherited(os.environ).items() if name != "PYTEST_ADDOPTS"}
+        self._plugins = plugins_here()
+        #: None before the first pair, and where none is profiled.
+        self.besides: _Besides | None = None
+
+    def record(self, elements: int, first: str) -> PairTrace:
+        """A pair whose head has so many elements planted, and whose worker of this side is started first.
+
+        Raises:
+            CaptureError: the step does not run here; WorkerFault, SuspendedError: it came to nothing, twice.
+        """
+        variables = dict.fromkeys(SIDES, self._variables)
+        if elements:
+            variables["head"] = {**self._variables, PLANT: str(elements)}
+        runnables = {
+            side: runnable(side, sys.executable, self._folder, variables[side], self._settings, self._plugins)
+            for side in SIDES
+        }
+        try:
+            return self._take(runnables, first)
+        except (WorkerFault, SuspendedError):
+            # Once: an hour of pairs is not lost for one of them, and what fails again is no accident.
+            return self._take(runnables, first)
+
+    def _take(self, runnables: Mapping[str, Runnable], first: str) -> PairTrace:
+        profiled = self._profiles and self.besides is None
+        trace, besides = _pair(runnables, first, self._chance, profiled=profiled)
+        self.besides = self.besides or besides
+        return trace
 
 
 @contextmanager
-def _recorder(chance: random.Random, first_pair: list[tuple[Environment, float]]) -> Iterator[_Record]:
-    settings = quiet_settings(os.environ, usable_cpus(), glibc=libc().startswith("glibc"))
-    variables = {**os.environ, **settings.variables}
+def _recorder(
+    chance: random.Random, allocator: str = "auto", threads: int | None = None, *, profiles: bool
+) -> Iterator[_Recorder]:
+    settings = quiet_settings(
+        os.environ,
+        usable_cpus(),
+        allocator=allocator,
+        threads=threads,
+        glibc=libc().startswith("glibc"),
+        find_library=find_allocator,
+    )
     with step_folder() as folder, on_cpus(settings.cpus):
-
-        def record(elements: int, first: str) -> PairTrace:
-            own = {**variables, PLANT: str(elements)} if elements else variables
-            sides = {"base": variables, "head": own}
-            runnables = {side: Runnable(side, sys.executable, folder, sides[side]) for side in SIDES}
-            return _pair(runnables, first, chance, first_pair)
-
-        yield record
+        yield _Recorder(folder, settings, chance, profiles=profiles)
 
 
 def _pair(
-    runnables: Mapping[str, Runnable], first: str, chance: random.Random, first_pair: list[tuple[Environment, float]]
-) -> PairTrace:
+    runnables: Mapping[str, Runnable], first: str, chance: random.Random, *, profiled: bool
+) -> tuple[PairTrace, _Besides | None]:
     began = time.monotonic()
+    besides = None
     with Pair(runnables, {side: [STEP] for side in SIDES}, first, _TIMEOUT, chance) as pair:
         found = pair.collect(dict.fromkeys(SIDES, ()), ())
-        for side in SIDES:
-            listed = found[side]
-            if not isinstance(listed, Collected):
-                raise listed
-            if not listed.benchmarks:
-                raise CaptureError(f"the calibration step cannot be run: {'; '.join(listed.errors) or 'not collected'}")
-        pair.run({side: [one.nodeid for one in found[side].benchmarks.values()] for side in SIDES})  # type: ignore[union-attr]
+        pair.run({side: _nodeids(found[side]) for side in SIDES})
         ready = pair.begin()
         trace, _ = pair.time(ready)
-        aside = 0.0
-        if not first_pair:
-            environment, profiled = pair.environments()["base"], time.monotonic()
+        if profiled:
+            environment, since = pair.environments()["base"], time.monotonic()
             pair.profile(ready)
-            aside = time.monotonic() - profiled
-            first_pair.append((environment, aside))
+            besides = _Besides(environment, time.monotonic() - since)
         pair.finish()
         pair.part()
-    return replace(trace, seconds=time.monotonic() - began - aside)
+    aside = besides.profile_seconds if besides is not None else 0.0
+    return replace(trace, seconds=time.monotonic() - began - aside), besides
+
+
+def _nodeids(found: Collected | WorkerFault) -> Sequence[str]:
+    if isinstance(found, WorkerFault):
+        raise found
+    if not found.benchmarks:
+        why = "; ".join(one.why for one in found.errors) or "not collected"
+        raise CaptureError(f"the calibration step cannot be run: {why}")
+    return [one.nodeid for one in found.benchmarks.values()]

@@ -34,7 +34,7 @@ Limit = float | str
 class CensusRules:
     """What head may not do; each is ``off`` where it may."""
 
-    #: ``reference``: a primitive must not move to an implementation for any CPU; ``any``: it must not change.
+    #: ``reference``: a primitive must neither become reference code nor leave oneDNN; ``any``: it must not change.
     implementation: str = "reference"
     #: ``lower``: executions must not move to a lower instruction set.
     isa: str = "lower"
@@ -50,6 +50,11 @@ class CensusRules:
     bytes: Limit = "off"
     allocations: Limit = "off"
     peak: Limit = "off"
+
+    @property
+    def forbid_anything(self) -> bool:
+        """Whether any rule is on."""
+        return any(getattr(self, one.name) != "off" for one in fields(self))
 
 
 def parse_rules(table: Mapping[str, object], where: str) -> CensusRules:

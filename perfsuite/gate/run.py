@@ -5,79 +5,50 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 from perfsuite.errors import UsageError
 from perfsuite.gate.affinity import on_cpus
-from perfsuite.gate.census import CensusRules
+from perfsuite.gate.answers import Collected, Ready, SkippedError, SuspendedError, skipped_by_both
+from perfsuite.gate.child import interruptible
 from perfsuite.gate.draft import Draft
-from perfsuite.gate.installed import Changed
-from perfsuite.gate.model import BenchmarkResult, Policy
-from perfsuite.gate.pair import SIDES, Collected, Listed, Pair, SuspendedError
-from perfsuite.gate.worker import EndedError, Runnable, WorkerFault
-from perfsuite.records import Environment
+from perfsuite.gate.extensions import release, shared
+from perfsuite.gate.listing import check_named, error_at, list_benchmarks
+from perfsuite.gate.loaded import foreign
+from perfsuite.gate.model import SIDES
+from perfsuite.gate.pair import Pair
+from perfsuite.gate.progress import Progress, Silence, Told, so_far
+from perfsuite.gate.request import Outcome, Request
+from perfsuite.gate.worker import EndedError, WorkerFault
 
-#: Pairs in a row that do not even start before the gate gives up.
-_FALSE_STARTS = 2
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a gate is to compare, and how.  Mappings are by side."""
-
-    runnables: Mapping[str, Runnable]
-    #: The root of each side's tree.
-    roots: Mapping[str, str]
-    #: What to run, as absolute paths within each side's tree, ``::`` and a name after some; none for all.
-    wanted: Mapping[str, Sequence[str]]
-    policy_of: Callable[[Listed], Policy]
-    rules: CensusRules
-    timeout: float = 300.0
-    #: The CPUs that workers of either side may use; None for those of this process.
-    cpus: Sequence[int] | None = None
-    #: No timing: the census alone.
-    census_only: bool = False
-    seed: int | None = None
-    #: What differs between the trees.
-    changed: Changed = field(default_factory=Changed)
+#: Pairs in a row that do not even start before the gate gives up what was to run in them.
+_FALSE_STARTS = 3
 
 
-@dataclass
-class Outcome:
-    """What came of it so far."""
-
-    benchmarks: tuple[BenchmarkResult, ...] = ()
-    unfinished: tuple[str, ...] = ()
-    environments: Mapping[str, Environment] = field(default_factory=dict)
-    #: By side, real path → SHA-256.
-    loaded: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: {side: {} for side in SIDES})
-    interrupted: bool = False
-
-
-def run(request: Request, progress: Callable[[str], object] = lambda text: None) -> Outcome:
+def run(request: Request, progress: Progress | None = None) -> Outcome:
     """Compare; on Ctrl-C what is decided is kept and the rest is unfinished.
 
+    Within :func:`perfsuite.gate.child.interrupts_held` that is all that an interrupt can do: one that comes while the
+    outcome is put together waits.
+
     Raises:
-        UsageError: neither side has any benchmark, or can even start.
+        UsageError: neither side has any benchmark, or can even start; an argument names nothing; both sides skip all.
     """
-    gate = _Gate(request, progress)
+    gate = _Gate(request, progress or Silence())
     with on_cpus(request.cpus):
         try:
-            gate.loop()
+            with interruptible():
+                gate.loop()
         except KeyboardInterrupt:
             gate.outcome.interrupted = True
-    outcome = gate.outcome
-    done = [draft for draft in gate.drafts if not (outcome.interrupted and draft.open)]
-    outcome.benchmarks = tuple(draft.result(request.rules) for draft in done)
-    outcome.unfinished = tuple(draft.name for draft in gate.drafts if draft not in done)
-    return outcome
+    return gate.concluded()
 
 
 class _Gate:
-    def __init__(self, request: Request, progress: Callable[[str], object]) -> None:
+    def __init__(self, request: Request, progress: Progress) -> None:
         self.request = request
         self.progress = progress
+        self._told = Told(progress)
         self.outcome = Outcome()
         self.drafts: list[Draft] = []
         self._chance = random.Random(request.seed)
@@ -86,22 +57,37 @@ class _Gate:
         self._profiling: dict[str, float] = {}
         self._false_starts = 0
         self._listed = False
-        #: By side, node id → where that is, as in :attr:`Request.wanted`.
-        self._places: Mapping[str, dict[str, str]] = {side: {} for side in SIDES}
 
     def loop(self) -> None:
-        while not self._listed or any(draft.open for draft in self.drafts):
+        """Run pairs until no benchmark needs another one."""
+        while not self._listed or self._todo():
             began = time.monotonic()
-            todo = [draft for draft in self.drafts if draft.open]
+            todo = self._todo()
             measured: dict[str, float] = {}
             self._profiling = {}
-            with Pair(self._runnables, self._paths(todo), self._first(), self.request.timeout, self._chance) as pair:
-                self._visit(pair, todo, measured)
+            runnables, timeout = self.request.runnables, self.request.timeout
+            release(self.request.extensions)
+            try:
+                with Pair(runnables, self._paths(todo), self._first(), timeout, self._chance) as pair:
+                    self._visit(pair, todo, measured)
+            except WorkerFault as fault:  # a process could not even be started
+                self._not_started(str(fault), {})
             self._share(time.monotonic() - began, measured)
+            self._told.decided(self.drafts)
 
-    @property
-    def _runnables(self) -> Mapping[str, Runnable]:
-        return self.request.runnables
+    def concluded(self) -> Outcome:
+        """What the drafts come to; those that an interruption left without a verdict are unfinished."""
+        outcome = self.outcome
+        if not self.drafts and not outcome.interrupted:
+            raise UsageError(f"there is nothing to compare: {'; '.join(outcome.notes)}")
+        done = [draft.finished or not outcome.interrupted for draft in self.drafts]
+        drafts = list(zip(self.drafts, done, strict=True))
+        outcome.benchmarks = tuple(draft.result(self.request.rules) for draft, is_done in drafts if is_done)
+        outcome.unfinished = tuple(draft.name for draft, is_done in drafts if not is_done)
+        return outcome
+
+    def _todo(self) -> list[Draft]:
+        return [draft for draft in self.drafts if draft.open]
 
     def _first(self) -> str:
         """Which side starts: in blocks of two, each block in random order."""
@@ -112,7 +98,7 @@ class _Gate:
     def _wanted(self, todo: Sequence[Draft]) -> Mapping[str, Sequence[str]]:
         """What is still to be run; before that is known, what was asked for."""
         if todo:
-            return {side: [self._places[side][draft.nodeids[side]] for draft in todo] for side in SIDES}
+            return {side: [draft.places[side] for draft in todo] for side in SIDES}
         return self.request.wanted
 
     def _paths(self, todo: Sequence[Draft]) -> Mapping[str, Sequence[str] | None]:
@@ -135,184 +121,169 @@ class _Gate:
     # --- one pair ----------------------------------------------------------------------------------
 
     def _visit(self, pair: Pair, todo: Sequence[Draft], measured: dict[str, float]) -> None:
-        found = pair.collect(self._wanted(todo), self.request.roots.values(), self.request.changed.names)
-        if not self._started(found):
+        answers = pair.collect(self._wanted(todo), self.request.roots.values(), self.request.changed.names)
+        faults = [one for one in answers.values() if isinstance(one, WorkerFault)]
+        found = {side: one for side, one in answers.items() if isinstance(one, Collected)}
+        if faults:
+            self._not_started("; ".join(map(str, faults)), found)
             return
         if not self._listed:
             self._list(found)
-            todo = [draft for draft in self.drafts if draft.open]
-        current: Draft | None = None
-        timed = 0
+            todo = self._todo()
+        todo, nodeids = self._there(todo, found, measured)
         try:
-            pair.run({side: self._nodeids(side, found[side], todo) for side in SIDES})
-            for current in todo:
-                timed, began = len(current.pairs), time.monotonic()
-                try:
-                    self._measure(pair, current)
-                finally:
-                    measured[current.name] = time.monotonic() - began
-            current = None
-            pair.part()
+            pair.run(nodeids)
         except WorkerFault as fault:
-            # After the last benchmark there is nothing left to lose.
-            if current is not None:
-                current.failed(str(fault), timed=len(current.pairs) > timed)
+            self._not_started(str(fault), found)
+            return
+        self._false_starts = 0
+        self._measure_all(pair, todo, measured)
 
-    def _started(self, found: Mapping[str, Collected | WorkerFault]) -> bool:
-        """Whether both sides could list what they have.
+    def _list(self, found: Mapping[str, Collected]) -> None:
+        request = self.request
+        check_named(found, request.wanted, request.roots["head"])
+        timed, census = not request.census_only, request.rules is not None
+        self.drafts, notes = list_benchmarks(found, request.policy_of, timed=timed, census=census)
+        self.outcome.notes += notes
+        self._listed = True
+
+    def _not_started(self, reason: str, found: Mapping[str, Collected]) -> None:
+        """A side could not list what it has, or was gone before it could run it.
 
         Raises:
-            UsageError: neither could.
+            UsageError: none ever could.
         """
-        faults = [one for one in found.values() if isinstance(one, WorkerFault)]
-        if not faults:
-            self._false_starts = 0
-            return True
-        reason = "; ".join(map(str, faults))
         self._false_starts += 1
         if self._false_starts < _FALSE_STARTS:
-            for draft in self.drafts:
-                if draft.open:
-                    draft.note(f"a pair did not start: {reason}")
-            return False
+            for draft in self._todo():
+                draft.note(f"a pair did not start: {reason}")
+            return
+        reason = f"{reason} ({self._false_starts} starts in a row failed)"
         if not self._listed:
-            others = [one for one in found.values() if isinstance(one, Collected)]
-            if not others or not others[0].benchmarks:
+            only = next((one for one in found.values() if one.benchmarks), None)
+            if only is None:
                 raise UsageError(reason)
             self._listed = True
-            for listed in others[0].benchmarks.values():
-                self.drafts.append(self._draft(listed, dict.fromkeys(SIDES, listed.nodeid), 1))
-        for draft in self.drafts:
-            if draft.open:
-                draft.settle("incomparable", reason)
-        return False
+            timed = not self.request.census_only
+            for listed in only.benchmarks.values():
+                self.drafts.append(Draft(listed.name, {}, self.request.policy_of(listed), 1, timed))
+        for draft in self._todo():
+            draft.settle("incomparable", reason)
 
-    def _nodeids(self, side: str, found: Collected | WorkerFault, todo: Sequence[Draft]) -> Sequence[str]:
-        """The benchmarks' names for pytest in this pair: another rootdir, which the paths decide, makes other ones."""
-        assert isinstance(found, Collected)
-        there = {_place(one): one.nodeid for one in found.benchmarks.values()}
-        nodeids = [draft.nodeids[side] for draft in todo]
-        return [there.get(self._places[side][nodeid], nodeid) for nodeid in nodeids]
+    def _there(
+        self, todo: Sequence[Draft], found: Mapping[str, Collected], measured: dict[str, float]
+    ) -> tuple[Sequence[Draft], Mapping[str, Sequence[str]]]:
+        """What both sides still have, and what pytest calls it in this pair: another rootdir makes other names.
 
-    def _list(self, found: Mapping[str, Collected | WorkerFault]) -> None:
-        """What both have is compared; what only one has is missing, which is said with the reason."""
-        base, head = (found[side] for side in SIDES)
-        assert isinstance(base, Collected)
-        assert isinstance(head, Collected)
-        self._listed = True
-        for side, listed_here in zip(SIDES, (base, head), strict=True):
-            self._places[side].update((one.nodeid, _place(one)) for one in listed_here.benchmarks.values())
-        names = dict.fromkeys((*base.benchmarks, *head.benchmarks))
-        if not names:
-            why = "; ".join((*base.errors, *head.errors))
-            raise UsageError(
-                f"no test that uses the `profiled` fixture was found on either side{f': {why}' if why else ''}"
-            )
-        family = sum(name in base.benchmarks and name in head.benchmarks for name in names)
-        for name in names:
-            ours, theirs = base.benchmarks.get(name), head.benchmarks.get(name)
-            listed = theirs or ours
-            assert listed is not None
-            nodeids = {"base": (ours or listed).nodeid, "head": (theirs or listed).nodeid}
-            draft = self._draft(listed, nodeids, max(1, family))
-            if ours is None or theirs is None:
-                draft.settle(
-                    "missing", _missing("base" if ours is None else "head", listed, base if ours is None else head)
-                )
-            elif ours.threshold != theirs.threshold:
-                was, now = ("none" if one.threshold is None else f"{one.threshold:g} %" for one in (ours, theirs))
-                draft.notes.append(f"its marker's threshold is {was} on base and {now} on head; head's counts")
-            self.drafts.append(draft)
+        What a side has lost is left out on both, or the one after it would be timed against it.
+        """
+        nodeids = {side: {one.place: one.nodeid for one in found[side].benchmarks.values()} for side in SIDES}
+        there = []
+        for draft in todo:
+            lost = next((side for side in SIDES if draft.places[side] not in nodeids[side]), None)
+            if lost is None:
+                there.append(draft)
+                continue
+            error = error_at(found[lost], draft.places[lost].partition("::")[0])
+            why = f"cannot import it any more: {error.why}" if error is not None else "does not have it any more"
+            draft.failed(f"{lost} {why}")
+            measured[draft.name] = 0.0
+        return there, {side: [nodeids[side][draft.places[side]] for draft in there] for side in SIDES}
 
-    def _draft(self, listed: Listed, nodeids: Mapping[str, str], family: int) -> Draft:
-        policy = self.request.policy_of(listed)
-        return Draft(listed.name, nodeids, policy, family, timed=not self.request.census_only)
+    def _measure_all(self, pair: Pair, todo: Sequence[Draft], measured: dict[str, float]) -> None:
+        for draft in todo:
+            timed, began = len(draft.pairs), time.monotonic()
+            try:
+                self._measure(pair, draft)
+                draft.succeeded()
+            except WorkerFault as fault:
+                draft.failed(str(fault), timed=len(draft.pairs) > timed)
+                return
+            finally:
+                measured[draft.name] = time.monotonic() - began
+        try:
+            pair.part()
+        except WorkerFault:
+            return  # after the last benchmark there is nothing left to lose
 
     # --- one benchmark in one pair -----------------------------------------------------------------
 
     def _measure(self, pair: Pair, draft: Draft) -> None:
+        before = len(draft.pairs)
+        draft.profiling = False
+        self._told.begins(draft)
         try:
             self._take(pair, draft)
+        except SkippedError as skipped:
+            self._skip(draft, skipped)
         except EndedError as end:
             _ended(draft, end)
         except SuspendedError as error:
-            draft.suspended(str(error))
-        for late in pair.finish().values():
+            draft.suspended(str(error), timed=len(draft.pairs) > before)
+        late = pair.finish()
+        if len(late) == len(SIDES) and all(one.outcome == "skipped" for one in late.values()):
+            self._skip(draft, skipped_by_both(late.values()))
+            return
+        for one in late.values():
             if not draft.settled:
-                _ended(draft, late)
+                _ended(draft, one)
 
     def _take(self, pair: Pair, draft: Draft) -> None:
         number = len(draft.pairs) + 1
         self.progress(f"{draft.name} · pair {number} · warm-up")
         ready = pair.begin()
         draft.note(*ready.notes)
-        self._keep(ready.loaded)
-        foreign = _foreign(ready.loaded, self.request.roots) or self.request.changed.shared(
-            ready.elsewhere["base"], ready.elsewhere["head"]
-        )
-        if foreign:
-            draft.settle("incomparable", foreign)
+        not_its_own = self._not_its_own(ready)
+        if not_its_own:
+            draft.settle("incomparable", not_its_own)
             return
         if not self.outcome.environments:
             self.outcome.environments = pair.environments()
-        if draft.timed and not draft.decided:
-            self.progress(f"{draft.name} · pair {number} · timing{_so_far(draft)}")
+        if draft.wants_times:
+            self.progress(f"{draft.name} · pair {number} · timing{so_far(draft)}")
             trace, noticed = pair.time(ready)
             draft.add(trace)
             draft.note(*noticed)
         if draft.wants_profile():
-            self.progress(f"{draft.name} · pair {number} · profile{_so_far(draft)}")
+            self.progress(f"{draft.name} · pair {number} · profile{so_far(draft)}")
             began = time.monotonic()
+            draft.profiling = True
             try:
-                draft.profiles.append(pair.profile(ready))
+                draft.profiled(pair.profile(ready))
             finally:
                 self._profiling[draft.name] = time.monotonic() - began
 
-    def _keep(self, loaded: Mapping[str, Mapping[str, str]]) -> None:
-        known = self.outcome.loaded
-        self.outcome.loaded = {side: {**known[side], **loaded[side]} for side in SIDES}
+    def _not_its_own(self, ready: Ready) -> str | None:
+        """Why the sides do not each run their own code, the same as before; None if they do, as far as this shows."""
+        request = self.request
+        cannot, note = shared(ready.extensions, request.roots)
+        if note is not None:
+            self.outcome.note(note)
+        return (
+            self.outcome.changed_since(ready.loaded, request.roots)
+            or foreign(ready.loaded, request.roots)
+            or request.changed.shared(ready.elsewhere["base"], ready.elsewhere["head"])
+            or cannot
+        )
+
+    def _skip(self, draft: Draft, why: SkippedError) -> None:
+        """A benchmark that neither side runs is none: as long as that is so, nothing about it can change."""
+        if draft.settled:
+            return
+        if draft.decided:
+            draft.settle("missing", f"both sides skip it: {why}")
+            return
+        self.drafts.remove(draft)
+        self.outcome.notes.append(f"{draft.name} is skipped on both sides: {why}")
+        for other in self.drafts:
+            # Fewer share the probability of an error; that says nothing of times, so it may be found out at any time.
+            other.family = max(1, other.family - 1)
 
 
 def _ended(draft: Draft, end: EndedError) -> None:
-    """A test that is skipped is missing; one that fails cannot be compared."""
+    """A test that is skipped is missing; one that fails cannot be compared, except by times that were taken before."""
+    if draft.profiling and draft.timed:
+        draft.unprofiled(str(end))
+        return
     reason = f"{end.side}: the test ended without calling `profiled`" if end.outcome == "passed" else str(end)
     draft.settle("missing" if end.outcome == "skipped" else "incomparable", reason)
-
-
-def _place(listed: Listed) -> str:
-    """Where a benchmark is, whatever pytest calls it."""
-    return f"{listed.path}::{listed.nodeid.partition('::')[2]}"
-
-
-def _missing(side: str, listed: Listed, lacking: Collected) -> str:
-    file = listed.nodeid.partition("::")[0]
-    errors = [error for error in lacking.errors if error.startswith(file)]
-    if errors:
-        return f"{side} cannot import it: {errors[0]}"
-    return f"{side} has no benchmark of this name: it is {'new' if side == 'base' else 'gone, renamed or deselected'}"
-
-
-def _foreign(loaded: Mapping[str, Mapping[str, str]], roots: Mapping[str, str]) -> str | None:
-    """Why the sides do not each run their own code; None where they do."""
-    real = {side: os.path.realpath(root) for side, root in roots.items()}
-    if real["base"] == real["head"]:
-        return None
-    for side, other in (SIDES, SIDES[::-1]):
-        own, theirs = (os.path.join(real[name], "") for name in (side, other))
-        for path in loaded[side]:
-            owner = max((root for root in (own, theirs) if path.startswith(root)), key=len, default=own)
-            if owner == theirs:
-                return (
-                    f"{side} ran {os.path.relpath(path, theirs)} from {other}'s tree: it is installed from there; give "
-                    f"{side} an interpreter of its own in which its code is installed, {side} python:PATH, or import "
-                    "it from the folder pytest runs in"
-                )
-    return None
-
-
-def _so_far(draft: Draft) -> str:
-    judgement = draft.judgement
-    if judgement is None or judgement.interval is None:
-        return ""
-    low, high = judgement.interval
-    return f" · so far {100 * (low - 1):+.1f} to {100 * (high - 1):+.1f} %"

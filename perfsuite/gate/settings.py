@@ -35,8 +35,8 @@ class GateSettings:
 
     threshold: float = Policy().threshold
     confidence: float = Policy().confidence
-    #: Seconds for each benchmark.
-    budget: float = Policy().seconds
+    #: Seconds for each benchmark; None for the default, which a calibration of the machine may raise.
+    budget: float | None = None
     max_pairs: int = Policy().max_pairs
     #: ``fail`` or ``pass``: what becomes of a benchmark that could not be decided.
     inconclusive: str = "fail"
@@ -52,7 +52,8 @@ class GateSettings:
     #: Thresholds by the group of pytest-benchmark's marker, and by pattern on the benchmark's name, in order.
     groups: Mapping[str, float] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    census: CensusRules = field(default_factory=CensusRules)
+    #: The rules of the census; None where none is taken.
+    census: CensusRules | None = field(default_factory=CensusRules)
 
 
 def find_settings(cwd: Path, root: Path) -> Path | None:
@@ -72,6 +73,16 @@ def find_settings(cwd: Path, root: Path) -> Path | None:
         if folder == top:
             break
     return None
+
+
+def settings_for(cwd: Path, root: Path) -> tuple[GateSettings, Path | None]:
+    """The settings that count in a folder, and the file they are from: as :func:`find_settings`; else the defaults.
+
+    Raises:
+        UsageError: as :func:`find_settings` and :func:`read_settings`.
+    """
+    found = find_settings(cwd, root)
+    return (read_settings(found.parent), found) if found is not None else (GateSettings(), None)
 
 
 def read_settings(root: Path) -> GateSettings:
@@ -94,7 +105,7 @@ def read_settings(root: Path) -> GateSettings:
         "timeout": _seconds,
         "groups": _thresholds,
         "thresholds": _thresholds,
-        "census": lambda value, where: parse_rules(_checked_table(value, where), where),
+        "census": _rules,
     }
     found = {}
     for key, value in table.items():
@@ -133,7 +144,7 @@ def policy_for(settings: GateSettings, name: str, group: str | None, marker_thre
         threshold=threshold,
         confidence=settings.confidence,
         max_pairs=settings.max_pairs,
-        seconds=settings.budget,
+        seconds=settings.budget if settings.budget is not None else Policy().seconds,
     )
 
 
@@ -207,6 +218,12 @@ def _one_of(value: Any, where: str, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise _wrong(where, f"one of {', '.join(map(repr, choices))}", value)
     return value
+
+
+def _rules(value: Any, where: str) -> CensusRules | None:
+    if isinstance(value, bool):
+        return CensusRules() if value else None
+    return parse_rules(_checked_table(value, where), where)
 
 
 def _strings(value: Any, where: str) -> tuple[str, ...]:

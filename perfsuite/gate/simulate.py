@@ -13,11 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from perfsuite.gate.budget import is_spent
 from perfsuite.gate.disturb import NOTHING, Disturbance, factors
 from perfsuite.gate.estimate import paired_log_ratio, paired_log_ratios
 from perfsuite.gate.judge import RESOLUTION, error_share, judge
 from perfsuite.gate.model import PairTrace, Policy
 from perfsuite.sequential import multiplier
+from perfsuite.stats import median
+from perfsuite.strays import EVERY, TIE, critical
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -154,12 +157,19 @@ def decide(log_ratios: Array, policy: Policy, family: int = 1, seconds: Array | 
     verdicts, pairs = looks(log_ratios, policy, family)
     spent = np.zeros_like(log_ratios) if seconds is None else np.cumsum(seconds, axis=1)
     number = np.arange(1, policy.max_pairs + 1)
-    late = (spent * (1 + 1 / number) > policy.seconds) & (number >= policy.least_pairs)
+    late = is_spent(policy, spent, 0.0 if seconds is None else _medians_so_far(seconds), number)
     begun = np.where(late.any(axis=1), late.argmax(axis=1) + 1, policy.max_pairs)
     verdicts = np.where(pairs <= begun, verdicts, 0)
     pairs = np.minimum(pairs, begun)
     took = np.take_along_axis(spent, pairs[:, None] - 1, axis=1)[:, 0]
     return _tally(np.bincount(verdicts, minlength=len(OUTCOMES)), pairs, took)
+
+
+def _medians_so_far(seconds: Array) -> Array:
+    """For each column the median of the columns up to it, by row."""
+    import numpy as np
+
+    return np.stack([np.median(seconds[:, :count], axis=1) for count in range(1, seconds.shape[1] + 1)], axis=1)
 
 
 def looks(log_ratios: Array, policy: Policy, family: int) -> tuple[Array, Array]:
@@ -170,17 +180,58 @@ def looks(log_ratios: Array, policy: Policy, family: int) -> tuple[Array, Array]
     verdicts = np.zeros(len(log_ratios), dtype=int)
     pairs = np.full(len(log_ratios), policy.max_pairs)
     for count in range(policy.min_pairs, policy.max_pairs + 1):
-        groups = [log_ratios[:, start:count:2] for start in (0, 1)]
-        middle = (groups[0].mean(axis=1) + groups[1].mean(axis=1)) / 2
-        squares = sum(group.var(axis=1) * group.shape[1] for group in groups)
-        spread = np.maximum(np.sqrt(squares / (count - 2)), RESOLUTION)
-        error = spread * math.sqrt(sum(1 / group.shape[1] for group in groups)) / 2
-        half = multiplier(count, alpha, policy.min_pairs, policy.max_pairs, groups=2) * error
+        values = log_ratios[:, :count]
+        kept = ~_strays(values)
+        groups = [(values[:, start::2], kept[:, start::2]) for start in (0, 1)]
+        numbers = np.stack([mask.sum(axis=1) for _, mask in groups])
+        means = [(group * mask).sum(axis=1) / mask.sum(axis=1) for group, mask in groups]
+        squares = [
+            ((group - mean[:, None]) ** 2 * mask).sum(axis=1) for (group, mask), mean in zip(groups, means, strict=True)
+        ]
+        used = numbers.sum(axis=0)
+        middle = sum(means) / 2
+        spread = np.maximum(np.sqrt(sum(squares) / (used - 2)), RESOLUTION)
+        error = spread * np.sqrt((1 / numbers).sum(axis=0)) / 2
+        wide = {n: multiplier(n, alpha, policy.min_pairs, policy.max_pairs, groups=2) for n in np.unique(used).tolist()}
+        half = np.vectorize(wide.__getitem__, otypes=[float])(used) * error
         low, high = middle - half, middle + half
         now = np.select([low > limit, high < -limit, (low >= -limit) & (high <= limit)], [3, 2, 1], 0)
+        now[used < policy.min_pairs] = 0
         first = (verdicts == 0) & (now > 0)
         verdicts[first], pairs[first] = now[first], count
     return verdicts, pairs
+
+
+def _strays(values: Array) -> Array:
+    """Which values of each row :func:`perfsuite.strays.strays` sets aside, where every second one is of one group."""
+    import numpy as np
+
+    rows, count = values.shape
+    gone = np.zeros(values.shape, dtype=bool)
+    found: Array = gone.copy()
+    clear = np.ones(rows, dtype=bool)
+    group = np.arange(count) % 2
+    for number in range(1, count // EVERY + 1):
+        left = count - number + 1
+        squared = np.zeros(values.shape)
+        total = np.zeros(rows)
+        for start in (0, 1):
+            here = ~gone & (group == start)
+            size = here.sum(axis=1, keepdims=True)
+            middle = (values * here).sum(axis=1, keepdims=True) / np.maximum(size, 1)
+            squares = np.where(here, (values - middle) ** 2, 0.0)
+            total += squares.sum(axis=1)
+            squared += np.where(size > 2, squares / (1 - 1 / np.maximum(size, 2)), 0.0)
+        farthest = squared.argmax(axis=1)
+        second, most = np.partition(squared, -2, axis=1)[:, -2:].T
+        spread = np.sqrt(np.maximum(total - most, 0.0) / (left - 3))
+        t = np.sqrt(most) / np.maximum(spread, RESOLUTION)
+        # A row that has no farthest one has no further strays.
+        clear &= second < most * (1 - TIE)
+        gone[np.flatnonzero(clear), farthest[clear]] = True
+        far = clear & (t > critical(left, left - 3))
+        found[far] = gone[far]
+    return found
 
 
 def replay(traces: Sequence[PairTrace], policy: Policy, family: int = 1) -> Tally | None:
@@ -201,7 +252,7 @@ def replay(traces: Sequence[PairTrace], policy: Policy, family: int = 1) -> Tall
         seconds = sum(trace.seconds for trace in seen)
         log_ratios = [paired_log_ratio(trace.base_ns, trace.head_ns) for trace in seen]
         judged = judge(log_ratios, policy, family, [trace.first for trace in seen])
-        late = seconds * (1 + 1 / len(seen)) > policy.seconds and len(seen) >= policy.least_pairs
+        late = is_spent(policy, seconds, median([trace.seconds for trace in seen]), len(seen))
         if judged.decided or late or len(seen) == policy.max_pairs:
             verdicts.append(OUTCOMES.index(judged.verdict))
             pairs.append(len(seen))

@@ -81,8 +81,7 @@ class Trees:
         """
         self._cwd = Path(cwd or Path()).resolve()
         self._temporary = Path(temporary or tempfile.gettempdir()).resolve()
-        self._folder: Path | None = None
-        self._lock: int | None = None
+        self._folder: leftovers.OwnFolder | None = None
         self._opened = 0
         #: Why there is no repository, or None.
         self._absence: str | None = None
@@ -98,6 +97,10 @@ class Trees:
         except GitError as error:
             if "dubious ownership" in str(error):
                 raise UsageError(f"{error}; git config --global --add safe.directory allows it") from error
+            if "must be run in a work tree" in str(error):
+                raise UsageError(
+                    f"{self._cwd} is in a repository, but in no working tree: run the gate in one"
+                ) from error
             if "not a git repository" not in str(error):
                 raise
             self._absence = f"{self._cwd} is not in a git repository"
@@ -135,15 +138,25 @@ class Trees:
         run_git(self.root, "worktree", "add", "--detach", "--quiet", str(path), commit)
         return Tree(path, path / within, self.root, commit, False, hashes, complete(self.root, path, hashes))
 
+    def scratch(self, name: str) -> Path:
+        """A folder for what sides make while they run; it goes with the worktrees.
+
+        Raises:
+            UsageError: it cannot be made.
+        """
+        try:
+            path = self._own_folder() / name
+            path.mkdir()
+        except OSError as error:
+            raise self._no_room(error) from error
+        return path
+
     def close(self) -> None:
         """Remove the worktrees; interrupts wait until that is done."""
         with interrupts_held():
             folder, self._folder = self._folder, None
-            if folder is not None and not leftovers.remove_folder(folder, self._common):
-                warnings.warn(f"{folder} could not be removed", PerfsuiteWarning, stacklevel=2)
-            if self._lock is not None:
-                os.close(self._lock)
-                self._lock = None
+            if folder is not None and not folder.remove(self._common):
+                warnings.warn(f"{folder.path} could not be removed", PerfsuiteWarning, stacklevel=2)
 
     def _working_tree(self) -> Tree:
         if self._absence is not None:
@@ -162,18 +175,24 @@ class Trees:
                 f"the temporary folder {self._temporary} lies in the repository: set TMPDIR to a folder outside of it"
             )
         try:
-            if self._folder is None:
-                with interrupts_held():  # what is made must be known to close()
-                    self._folder = self._temporary / leftovers.new_name()
-                    self._lock = leftovers.claim(self._folder)
-            parent = self._folder / str(self._opened)
+            parent = self._own_folder() / str(self._opened)
             parent.mkdir()
         except OSError as error:
-            raise UsageError(
-                f"cannot make a folder for worktrees in {self._temporary}: {error.strerror}; TMPDIR names another place"
-            ) from error
+            raise self._no_room(error) from error
         self._opened += 1
         return parent / (self.root.name if self.root.name.isidentifier() else "tree")
+
+    def _own_folder(self) -> Path:
+        """The temporary folder of this gate, made when it is first needed."""
+        if self._folder is None:
+            with interrupts_held():  # what is made must be known to close()
+                self._folder = leftovers.OwnFolder("gate", self._temporary)
+        return self._folder.path
+
+    def _no_room(self, error: OSError) -> UsageError:
+        return UsageError(
+            f"cannot make a folder for worktrees in {self._temporary}: {error.strerror}; TMPDIR names another place"
+        )
 
     def _commit(self, reference: str) -> str:
         try:
@@ -186,6 +205,8 @@ class Trees:
 
     def _advice(self, reference: str) -> str:
         """What may be the matter with a reference that git does not know."""
+        if not run_git(self.root, "rev-list", "--all", "--max-count=1"):
+            return "in this repository, which has no commit yet"
         remote = _lines(run_git(self.root, "for-each-ref", "--format=%(refname:short)", f"refs/remotes/*/{reference}"))
         if remote:
             return f"in this repository; did you mean git:{remote[0]}?"

@@ -13,10 +13,11 @@ interval of its log-ratio to the good end lies above d/2, good if it lies below,
 How sure that is: before the first pair it is fixed how many decisions there can be: the ends, ⌈log₂ n⌉ halvings of n
 steps, :data:`SPARE` for inconclusive ones, and the answer itself: K in all.  Each has a 1/K part of the error that all
 may have (Bonferroni), and its intervals may be looked at after each pair (:mod:`perfsuite.sequential`, by
-:func:`perfsuite.gate.judge.judge`).  So with probability ``confidence`` all intervals of all decisions hold what they
-are for, if the log-ratios of a commit are independent and about normal; then no commit below the cut was called bad
-and none above it good, whatever the number of halvings, and the level does cross the cut after the last commit that was
-called good and not after the first one that was called bad.
+:func:`perfsuite.gate.judge.judge`, which sets pairs far from all others aside, one of eight at most).  So with
+probability ``confidence`` all intervals of all decisions hold what they are for, if the log-ratios of a commit are
+independent and about normal; then no commit below the cut was called bad and none above it good, whatever the number of
+halvings, and the level does cross the cut after the last commit that was called good and not after the first one that
+was called bad.
 
 What it cannot say, it does not: an inconclusive commit, as one whose level is the cut itself, and one that cannot be
 measured stay among the suspects; the answer is then a range.  Where the level crosses the cut several times, as where

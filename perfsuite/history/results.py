@@ -14,6 +14,7 @@ from typing import Any
 from perfsuite.history.asv_files import HistoryError, asv, result_files
 from perfsuite.history.model import Benchmark, Commit, Point, Series
 from perfsuite.history.settings import HistorySettings
+from perfsuite.units import some
 
 #: A benchmark with one combination of its parameters, by asv's name and the combination's place among all.
 _Key = tuple[str, int]
@@ -220,9 +221,4 @@ class _Notes:
             names.append(name)
 
     def lines(self) -> tuple[str, ...]:
-        return tuple(f"{text}: {_some(names)}" for text, names in self._names.items())
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+        return tuple(f"{text}: {some(names, _NAMED)}" for text, names in self._names.items())

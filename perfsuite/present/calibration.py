@@ -10,6 +10,7 @@ from rich.text import Text
 
 from perfsuite.codec import to_json
 from perfsuite.gate.calibration import FORMAT, WANTED, Alarms, Calibration, Found, Planned, Planted
+from perfsuite.gate.model import Policy
 from perfsuite.gate.simulate import Tally
 from perfsuite.present.as_json import strict
 from perfsuite.present.cells import MISSING, clean, format_ns, format_share
@@ -17,10 +18,10 @@ from perfsuite.present.layout import MIN_WIDTH, Column, hanging, section, to_tex
 from perfsuite.present.phrases import counted, signed_share
 
 _NOTES = (
-    "replayed: the pairs in the order in which they came, each in one decision; all other decisions are drawn from the "
-    "pairs with replacement, with the machine made worse as the name says",
-    "false alarms at most: upper 95% bound of their rate; of drawn decisions it is about these pairs' noise alone",
-    "seconds at most: where all pairs are needed; mean: where the sides are equal; detectable: found in 80% of cases",
+    "replayed: the pairs in the order in which they were recorded, each in one decision; all other decisions are drawn "
+    "from the pairs with replacement, with the machine made worse as the name says",
+    "alarms at most: upper 95% bound of their rate; for drawn decisions it knows no other noise than these pairs'",
+    "seconds at most: if all pairs are needed; mean: if the sides are equal; detectable: found in 80% of cases",
 )
 
 
@@ -65,19 +66,23 @@ def _noise(calibration: Calibration) -> str:
 def _plan(calibration: Calibration) -> str:
     policy = calibration.policy
     return (
-        f"gate: threshold {format_share(policy.threshold)}, {policy.confidence:.0%} confidence, {policy.min_pairs} to "
-        f"{policy.max_pairs} pairs, {_seconds(policy.seconds)} a benchmark"
+        f"gate: threshold {format_share(policy.threshold)}, {100 * policy.confidence:g}% confidence, "
+        f"{policy.min_pairs} to {policy.max_pairs} pairs, {_seconds(policy.seconds)} a benchmark"
     )
 
 
 def _budget(calibration: Calibration) -> str:
-    slower = signed_share(calibration.slowdown)
-    reached = f"equal sides are called unchanged, and {slower} is found, in {format_share(WANTED)} of decisions or more"
+    share, slower = format_share(WANTED), format_share(calibration.slowdown)
+    reached = f"{share} of equal sides called unchanged, and {share} of slowdowns by {slower} found"
     if calibration.recommended_seconds is None or calibration.recommended_pairs is None:
-        longest = calibration.plans[-1].pairs
-        return f"no budget: with {longest} pairs it is not so that {reached}; see perfsuite doctor for what makes noise"
+        longest = counted(calibration.plans[-1].pairs, "pair")
+        return f"no budget is recommended: {longest} do not reach {reached}; perfsuite doctor says what makes the noise"
     pairs = counted(calibration.recommended_pairs, "pair")
-    return f"recommended budget: {_seconds(calibration.recommended_seconds)} a benchmark ({pairs}): {reached}"
+    return (
+        f"recommended budget: {_seconds(calibration.recommended_seconds)} a benchmark ({pairs} and their profiles), "
+        f"which reaches {reached}; perfsuite gate takes it if it is more than its default of "
+        f"{_seconds(Policy().seconds)}; it is for one benchmark, and each of several needs some pairs more"
+    )
 
 
 def _alarm_columns(calibration: Calibration) -> list[Column]:

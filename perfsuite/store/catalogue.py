@@ -26,6 +26,10 @@ from perfsuite.store.files import (
     workload_files,
 )
 from perfsuite.store.reader import read_manifest
+from perfsuite.units import some
+
+#: Of many ids so many are named.
+_NAMED = 5
 
 HOW_TO_RECORD = "record one with: pytest --profile-dnn"
 #: Long after any process is done with making or removing a folder.
@@ -90,12 +94,14 @@ def resolve_run(spec: str, directory: Path) -> Path:
     if len(matches) == 1:
         return directory / matches[0]
     if matches:
-        raise StoreError(f"{spec!r} is the beginning of {len(matches)} runs: {_some(matches)}; write more of the id")
+        raise StoreError(
+            f"{spec!r} is the beginning of {len(matches)} runs: {some(matches, _NAMED)}; write more of the id"
+        )
     if spec and os.path.exists(spec):
         raise StoreError(f"{spec} is not a run: a run is a folder with a readable {MANIFEST}")
     if not ids:
         raise StoreError(f"no run {spec!r}, and no runs in {directory}: {HOW_TO_RECORD}")
-    raise StoreError(f"no run {spec!r} in {directory}: there are {_some(ids)}")
+    raise StoreError(f"no run {spec!r} in {directory}: there are {some(ids, _NAMED)}")
 
 
 def prune_runs(directory: Path, keep: int) -> tuple[str, ...]:
@@ -209,8 +215,3 @@ def _sweep(directory: Path) -> None:
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > LEFTOVER_AFTER_S and not is_being_written(path):
                     shutil.rmtree(path, ignore_errors=True)
-
-
-def _some(ids: list[str], at_most: int = 5) -> str:
-    more = f" and {len(ids) - at_most} more" if len(ids) > at_most else ""
-    return ", ".join(ids[:at_most]) + more

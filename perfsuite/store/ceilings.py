@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from perfsuite.ceilings import FORMAT, Ceilings, fingerprint, fingerprint_facts
-from perfsuite.codec import from_json, to_json
+from perfsuite.codec import to_json
 from perfsuite.errors import StoreError
 from perfsuite.records import Environment, Run
-from perfsuite.store.files import parse_document, reason, write_atomically
+from perfsuite.store.files import read_record, reason, write_atomically
 
 FOLDER = "machine"
 REMEASURE = "measure again with: perfsuite machine --remeasure"
@@ -51,22 +52,17 @@ def load_ceilings(directory: Path, environment: Environment, threads: int | None
         StoreError: the file is there and cannot be read; the message says how to make a new one.
     """
     facts = fingerprint_facts(environment, threads)
-    path = ceilings_path(directory, facts)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {reason(error)}") from error
-    try:
-        return _checked(_decoded(data), facts)
-    except StoreError as error:
-        raise StoreError(f"{path}: {error}; {REMEASURE}") from error
+    return read_record(ceilings_path(directory, facts), Ceilings, FORMAT, REMEASURE, partial(_check, facts))
 
 
 def ceilings_of(run: Run, directory: Path) -> tuple[Ceilings | None, str | None]:
     """The ceilings of the machine, software and threads of the run; else None and why there are none."""
-    environment, threads = run.environment, run.environment.torch_threads
+    return ceilings_for(run.environment, directory)
+
+
+def ceilings_for(environment: Environment, directory: Path) -> tuple[Ceilings | None, str | None]:
+    """As :func:`ceilings_of`, of what was recorded in a process."""
+    threads = environment.torch_threads
     try:
         found = load_ceilings(directory, environment, threads)
     except StoreError as error:
@@ -85,8 +81,10 @@ def differences(directory: Path, environment: Environment, threads: int | None) 
     wanted = fingerprint_facts(environment, threads)
     lines = []
     for path in sorted((directory / FOLDER).glob("*.json")):
-        with contextlib.suppress(OSError, StoreError):
-            there = _decoded(path.read_bytes())
+        with contextlib.suppress(StoreError):
+            there = read_record(path, Ceilings, FORMAT, REMEASURE)
+            if there is None:  # it has just been removed
+                continue
             has = fingerprint_facts(there.environment, there.threads)
             changed = [
                 f"{key} {_short(has[key])} instead of {_short(wanted[key])}"
@@ -103,14 +101,7 @@ def _short(value: object) -> str:
     return "unknown" if value is None else str(value)
 
 
-def _decoded(data: bytes) -> Ceilings:
-    found, value = parse_document(data)
-    if found != FORMAT:
-        raise StoreError(f"format {found}, this perfsuite reads {FORMAT}")
-    return from_json(Ceilings, value)
-
-
-def _checked(ceilings: Ceilings, facts: Mapping[str, Any]) -> Ceilings:
+def _check(facts: Mapping[str, Any], ceilings: Ceilings) -> None:
     """Values that no measurement gives would make every share of a ceiling wrong."""
     if fingerprint_facts(ceilings.environment, ceilings.threads) != facts:
         raise StoreError("damaged, it was measured in another environment than its name says")
@@ -119,4 +110,3 @@ def _checked(ceilings: Ceilings, facts: Mapping[str, Any]) -> Ceilings:
         raise StoreError("damaged, a rate is not a positive number")
     if not ceilings.empty_operator_ns:
         raise StoreError("damaged, the cost of an operator is missing")
-    return ceilings

@@ -9,10 +9,12 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from perfsuite.codec import from_json
 from perfsuite.errors import StoreError
 from perfsuite.records import FORMAT, READABLE_FORMATS, Environment, Profile
 
@@ -26,6 +28,8 @@ STATUSES = ("complete", "interrupted")
 ARRIVING = ".new-"
 LEAVING = ".gone-"
 GENERATED_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4,}")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,12 @@ def check_target(path: Path) -> None:
             return
     except OSError as error:
         raise StoreError(f"cannot write {path}: {reason(error)}") from error
-    # As `write_bytes` writes it: what `..` and links lead to.
-    if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+    try:
+        # As `write_bytes` writes it: what `..` and links lead to.
+        folder = os.path.dirname(os.path.realpath(path))
+    except FileNotFoundError:  # the working folder is gone
+        folder = ""
+    if not os.path.isdir(folder):
         raise StoreError(f"cannot write {path}: there is no folder {path.parent}")
 
 
@@ -160,6 +168,41 @@ def parse_document(data: bytes) -> tuple[int, dict[str, Any]]:
     if not isinstance(value, dict) or type(value.get("format")) is not int:
         raise StoreError("damaged, it does not say which format it has")
     return value.pop("format"), value
+
+
+def read_record(
+    path: Path, kind: type[T], version: int, mend: str, check: Callable[[T], object] = lambda record: None
+) -> T | None:
+    """The record in a file of one format, whose object has a key ``format`` beside the record's own.
+
+    Args:
+        path: the file.
+        kind: what is in it.
+        version: the only format that is read.
+        mend: how to make a new one, for the message about a file that is no such record.
+        check: raises a StoreError where no such record can have been written.
+
+    Returns:
+        The record; None if there is no such file.
+
+    Raises:
+        StoreError: it cannot be read, is damaged, has another format, or is refused by ``check``.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {reason(error)}") from error
+    try:
+        found, value = parse_document(data)
+        if found != version:
+            raise StoreError(f"format {found}, this perfsuite reads {version}")
+        record = from_json(kind, value)
+        check(record)
+    except StoreError as error:
+        raise StoreError(f"{path}: {error}; {mend}") from error
+    return record
 
 
 def decode(data: bytes) -> dict[str, Any]:

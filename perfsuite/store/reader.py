@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 import zlib
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from perfsuite.codec import from_json
 from perfsuite.errors import StoreError
-from perfsuite.records import AllocationCurve, Profile, Run
+from perfsuite.records import Profile, Run
+from perfsuite.store.checks import check_profile
 from perfsuite.store.files import (
     MANIFEST,
     STATUSES,
@@ -118,7 +118,7 @@ def _names(path: Path, manifest: Manifest) -> tuple[str, ...]:
 
 def _read_workload(file: Path) -> Profile:
     profile = from_json(WorkloadFile, _unpacked(file), "workload").profile
-    _check_profile(profile)
+    check_profile(profile)
     return profile
 
 
@@ -134,46 +134,3 @@ def _unpacked(file: Path) -> dict[str, Any]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise StoreError(f"damaged, not a whole gzip file ({error})") from error
     return decode(text)
-
-
-#: No time, count or size that was measured is near it; beyond it a number no longer fits a float's exponent at last.
-_LARGEST = 2.0**200
-
-
-def _check_profile(profile: Profile) -> None:
-    """Refuse what decodes but would break every reader: rows that point nowhere, a loop of no calls, no numbers."""
-    for what in ("operators", "primitives", "python"):
-        for i, row in enumerate(getattr(profile, what)):
-            # A row is flat but for its samples and shapes.
-            if not all(map(_is_sane, vars(row).values())):
-                raise StoreError(f"workload.profile.{what}[{i}]: a number that is not finite, or that nothing can have")
-    if profile.ledger is not None and not all(map(_is_sane, vars(profile.ledger).values())):
-        raise StoreError("workload.profile.ledger: a number that is not finite, or that nothing can have")
-    if profile.allocation_curve is not None:
-        _check_curve(profile.allocation_curve)
-    if profile.samples is not None and profile.samples.iterations < 1:
-        raise StoreError(f"workload.profile.samples.iterations: {profile.samples.iterations} is not positive")
-    for i, operator in enumerate(profile.operators):
-        for index in operator.primitives:
-            if not 0 <= index < len(profile.primitives):
-                raise StoreError(f"workload.profile.operators[{i}].primitives: no primitive {index}")
-    for i, primitive in enumerate(profile.primitives):
-        if primitive.operator is not None and not 0 <= primitive.operator < len(profile.operators):
-            raise StoreError(f"workload.profile.primitives[{i}].operator: no operator {primitive.operator}")
-
-
-def _check_curve(curve: AllocationCurve) -> None:
-    where = "workload.profile.allocation_curve"
-    times, live = curve.times_ns, curve.live_bytes
-    if not times or len(times) != len(live):
-        raise StoreError(f"{where}: {len(live)} values for {len(times)} times")
-    if any(after < before for before, after in pairwise(times)):
-        raise StoreError(f"{where}.times_ns: they are not in order")
-    if not all(map(_is_sane, (curve.wall_ns, *times[-1:], *times[:1], *live))):
-        raise StoreError(f"{where}: a number that nothing can have")
-
-
-def _is_sane(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return all(map(_is_sane, value))
-    return not isinstance(value, (int, float)) or -_LARGEST < value < _LARGEST

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from perfsuite.records import Environment, Operator, Primitive, Profile, PythonTime
 from perfsuite.stats import mean
+from perfsuite.units import some
 
 T = TypeVar("T")
 Dims = tuple[int, ...]
@@ -203,5 +204,4 @@ def ranked(
 def named(names: Iterable[str | None], most: int = 2) -> str:
     """The first few names, and how many more there are."""
     found = [name for name in dict.fromkeys(names) if name is not None]
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(found[:most]) + more
+    return some(found, most)

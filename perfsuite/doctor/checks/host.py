@@ -41,7 +41,9 @@ def load(facts: Facts) -> Finding:
         online = 1 if isinstance(facts.cpu_time, Unread) else facts.cpu_time.online
         earlier = averages[0] >= max(1.0, online / 2)
     if ran >= LOAD_WARN:
-        mend = "Stop what is named above, or wait until it has ended; choose CPUs that it does not use with --cpus."
+        unnamed = "Find out what runs (in a container: on its host) and stop it"
+        what = "Stop what is named above" if _busy(facts) else unnamed
+        mend = f"{what}, or wait until it has ended; choose CPUs that it does not use with --cpus."
         return Finding("load", "bad" if ran >= LOAD_BAD else "warn", found, why, mend)
     if earlier:
         mend = "It is quiet now and was not in the last minute: look again with a longer --seconds."
@@ -52,11 +54,16 @@ def load(facts: Facts) -> Finding:
 def _who(facts: Facts, ran: float) -> str:
     if isinstance(facts.processes, Unread):
         return f", {facts.processes.why}"
-    busy = [one for one in facts.processes if one.cpus >= _NAMED]
+    busy = _busy(facts)
     if not busy:
         return ", by processes that ended meanwhile or cannot be seen from here" if ran >= LOAD_WARN else ""
     more = f", {len(busy) - _SHOWN} more" if len(busy) > _SHOWN else ""
     return f": {', '.join(map(_named, busy[:_SHOWN]))}{more}"
+
+
+def _busy(facts: Facts) -> list[Busy]:
+    """The processes that can be named."""
+    return [] if isinstance(facts.processes, Unread) else [one for one in facts.processes if one.cpus >= _NAMED]
 
 
 def _named(one: Busy) -> str:

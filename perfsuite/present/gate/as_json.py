@@ -7,7 +7,7 @@ from typing import Any
 from perfsuite.gate.model import BenchmarkResult, Failure, GateResult, PairTrace, Policy, Side
 from perfsuite.present.as_json import strict
 from perfsuite.present.diff_as_json import census_json, entries_json, rows_json
-from perfsuite.present.gate.words import exit_code, overall
+from perfsuite.present.gate.words import overall
 
 FORMAT = 1
 
@@ -27,7 +27,7 @@ def gate_json(result: GateResult, *, raw: bool = False, code: int | None = None)
             "base": result.base.spec,
             "head": result.head.spec,
             "benchmarks": [_benchmark(one, raw) for one in result.benchmarks],
-            "exit_code": exit_code(result) if code is None else code,
+            "exit_code": result.exit_code() if code is None else code,
             "identical": result.identical,
             "interrupted": result.interrupted,
             "unfinished": list(result.unfinished),
@@ -51,8 +51,8 @@ def _benchmark(one: BenchmarkResult, raw: bool) -> dict[str, Any]:
         "verdict": one.verdict,
         "ratio": found.ratio if found is not None else None,
         "interval": found.interval if found is not None else None,
-        "pairs": sum(trace.steps for trace in one.pairs),
-        "process_pairs": found.process_pairs if found is not None else len(one.pairs),
+        "pairs": one.step_pairs,
+        "process_pairs": one.process_pairs,
         "minimal_detectable": found.minimal_detectable if found is not None else None,
         "seconds": one.seconds,
         "attribution": rows_json(attribution.rows) if attribution is not None else [],
@@ -64,6 +64,7 @@ def _benchmark(one: BenchmarkResult, raw: bool) -> dict[str, Any]:
         "census_captures": census.captures if census is not None else None,
         "further_pairs": found.further_pairs if found is not None else None,
         "spread": found.spread if found is not None else None,
+        "strays": [number for number, _ in one.strays],
         "policy": _policy(one.policy),
         "reasons": list(one.reasons),
         "notes": list(one.notes),

@@ -67,7 +67,7 @@ def _benchmark(suite: ElementTree.Element, one: BenchmarkResult) -> None:
         _outcome(case, "error", one.verdict, _message(one))
     elif one.verdict == "inconclusive":
         _outcome(case, "skipped", one.verdict, _message(one))
-    said = [text for text in (*words.lines(one), words.steady(one), *one.notes) if text is not None]
+    said = (*words.lines(one), *words.remarks(one))
     ElementTree.SubElement(case, "system-out").text = "\n".join(map(clean, said))
 
 
@@ -109,9 +109,9 @@ def _evidence(one: BenchmarkResult) -> str:
     if one.attribution is not None and one.attribution.rows:
         rows = one.attribution.rows[: min(one.attribution.sure or _ROWS, _ROWS)]
         lines += [f"{words.explained(one.attribution)}:", *map(_row, rows)]
-        lines += [f"alone: {clean(command)}" for command in one.attribution.benchdnn]
+        lines += [f"run alone: {clean(command)}" for command in one.attribution.benchdnn]
     for failure in one.census.failures if one.census is not None else ():
-        lines += [f"alone, {clean(failure.rule)}: {clean(command)}" for command in failure.benchdnn]
+        lines += [f"run alone, {clean(failure.rule)}: {clean(command)}" for command in failure.benchdnn]
     return "\n".join(lines)
 
 

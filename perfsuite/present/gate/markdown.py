@@ -86,13 +86,22 @@ def _capital(text: str) -> str:
 def _notes(result: GateResult, room: _Room) -> list[str]:
     """A paragraph each: what the reader must know first."""
     lines = [f"Note: {_sentence(note)}" for note in result.notes[: room.lines]]
+    left = len(result.notes) - room.lines
+    lines += [f"The gate's log has {counted(left, 'more note')}"] if left > 0 else []
     changed = [_differing(*one) for one in words.differing(result)]
     lines += [f"Differs besides the code: {'; '.join(changed)}"] if changed else []
     if result.unfinished:
-        names = ", ".join(code(short(name)) for name in result.unfinished[: room.lines])
-        more = f", and {len(result.unfinished) - room.lines} more" if len(result.unfinished) > room.lines else ""
-        lines.append(f"The gate was stopped before these had a verdict: {names}{more}")
+        lines.append(_unfinished(result.unfinished, room.lines))
     return [line for text in lines for line in ("", text)]
+
+
+def _unfinished(names: Sequence[str], most: int) -> str:
+    before = "The gate was stopped before"
+    if not most:
+        return f"{before} {counted(len(names), 'benchmark')} had a verdict"
+    shown = ", ".join(code(short(name)) for name in names[:most])
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    return f"{before} these had a verdict: {shown}{more}"
 
 
 def _differing(name: str, base: str, head: str) -> str:
@@ -108,8 +117,8 @@ def _sentence(text: str) -> str:
 
 
 def _table(benchmarks: Sequence[BenchmarkResult]) -> list[str]:
-    head = [("Benchmark", "left"), ("Verdict", "left"), ("Change", "right"), ("Pairs", "right"), ("Time", "right"),
-            ("Census", "left"), ("Likeliest culprit", "left")]  # fmt: skip
+    head = [("Benchmark", "left"), ("Verdict", "left"), ("Change", "right"), ("Process pairs", "right"),
+            ("Time", "right"), ("Census", "left"), ("Likeliest culprit", "left")]  # fmt: skip
     return table(head, [_cells(one) for one in benchmarks])
 
 
@@ -151,24 +160,18 @@ def _benchmark(one: BenchmarkResult, most: int) -> list[str]:
     if one.attribution is not None and one.attribution.rows:
         lines += [f"- {words.explained(one.attribution)}, by step and as a share of base's profiled step"]
         lines += [f"  - {_row(row)}" for row in one.attribution.rows[: min(one.attribution.sure or most, most)]]
-        lines += _commands(
-            "The first row's primitives on head's side alone, by benchdnn", one.attribution.benchdnn, most, ""
-        )
+        lines += _commands(_capital(words.RUN_CULPRIT), one.attribution.benchdnn, most, "")
     failures = one.census.failures if one.census is not None else ()
     for failure in failures[:most]:
         lines += _failure(failure, most)
     if len(failures) > most:
         lines.append(f"- And {counted(len(failures) - most, 'more failure')} of the census")
-    notes = [note for note in (words.steady(one), *one.notes) if note is not None]
-    return [*lines, *(f"- Note: {_sentence(note)}" for note in notes[:most])]
+    return [*lines, *(f"- Note: {_sentence(note)}" for note in words.remarks(one)[:most])]
 
 
 def _failure(failure: Failure, most: int) -> list[str]:
     said = f"- Census fails, {prose(short(failure.rule))}: {_sentence(failure.text)}"
-    return [
-        said,
-        *_commands("The primitive on base's side and on head's, alone, by benchdnn", failure.benchdnn, most, "  "),
-    ]
+    return [said, *_commands(_capital(words.RUN_FAILURE), failure.benchdnn, most, "  ")]
 
 
 def _commands(what: str, commands: Sequence[str], most: int, indent: str) -> list[str]:

@@ -15,7 +15,7 @@ from perfsuite.present.cells import MISSING, clean
 from perfsuite.present.diff import row_lines
 from perfsuite.present.gate import words
 from perfsuite.present.layout import MIN_WIDTH, Column, hanging, section, taken_by, to_text
-from perfsuite.present.phrases import delta_share, signed
+from perfsuite.present.phrases import counted, delta_share, signed
 
 _STYLES = {"regressed": "bold red", "incomparable": "bold yellow", "missing": "bold yellow", "inconclusive": "yellow"}
 
@@ -78,19 +78,19 @@ def _hung(lines: Iterable[str], width: int, style: str = "") -> list[RenderableT
 def _table(benchmarks: Sequence[BenchmarkResult], width: int) -> list[RenderableType]:
     verdicts = Column("Verdict", "number", [words.verdict(one) for one in benchmarks])
     changes = Column("Change", "number", [words.change(one.judgement) for one in benchmarks])
-    costs = [
-        Column("Pairs", "number", [words.pairs(one) for one in benchmarks]),
-        Column("Time", "number", [words.seconds(one.seconds) for one in benchmarks]),
-    ]
+    pairs = Column("Process pairs", "number", [words.pairs(one) for one in benchmarks])
+    seconds = Column("Time", "number", [words.seconds(one.seconds) for one in benchmarks])
+    numbers = [verdicts, changes, pairs, seconds]
     if any(one.failed_census or (one.verdict is None and one.census is not None) for one in benchmarks):
-        costs.append(Column("Census", "number", [words.census(one) for one in benchmarks]))
+        numbers.append(Column("Census", "number", [words.census(one) for one in benchmarks]))
     # Of a test id the end says which one it is.
     names = Column("Benchmark", "path", [clean(one.name) for one in benchmarks])
-    # On a narrow line what it cost is left out.
-    numbers = [verdicts, changes, *costs]
-    if width - taken_by(numbers) < _NAME:
-        numbers = [verdicts, changes]
-    return section("Change of the step, its interval, process pairs, and the time they took", [*numbers, names], width)
+    # On a narrow line what it took is left out, the time first and the census last.
+    for column in (seconds, pairs, numbers[-1]):
+        if width - taken_by(numbers) < _NAME and column in numbers:
+            numbers.remove(column)
+    caption = "Change of the step, its interval, and what it took to find out"
+    return section(caption, [*numbers, names], width)
 
 
 # --- one of them ------------------------------------------------------------------------------------
@@ -103,8 +103,7 @@ def _benchmark(one: BenchmarkResult, top: int, width: int) -> list[RenderableTyp
         parts += _attribution(one.attribution, top, width)
     if one.census is not None:
         parts += _census(one.census, top, width)
-    notes = [note for note in (words.steady(one), *one.notes) if note is not None]
-    return [*parts, *_hung((f"note: {clean(note)}" for note in notes), width)]
+    return [*parts, *_hung((f"note: {clean(note)}" for note in words.remarks(one)), width)]
 
 
 def _attribution(found: Attribution, top: int, width: int) -> list[RenderableType]:
@@ -120,7 +119,7 @@ def _attribution(found: Attribution, top: int, width: int) -> list[RenderableTyp
     more = f" (top {len(rows)})" if len(rows) < len(every) else ""
     caption = f"{words.explained(found)}{more}: self time by step"
     parts = section(caption, [*numbers, Column("Row, where, and what the census saw", "stack", cells)], width)
-    return [*parts, *_commands("the first row's primitives on head's side", found.benchdnn, width)]
+    return [*parts, *_commands(words.RUN_CULPRIT, found.benchdnn, width)]
 
 
 def _interval(row: Delta) -> str:
@@ -131,9 +130,9 @@ def _census(found: CensusVerdict, top: int, width: int) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for failure in found.failures[:top]:
         parts += _hung([f"census fails, {clean(failure.rule)}: {clean(failure.text)}"], width, "red")
-        parts += _commands("the primitive on base's side and on head's,", failure.benchdnn, width)
+        parts += _commands(words.RUN_FAILURE, failure.benchdnn, width)
     if len(found.failures) > top:
-        parts += _hung([f"and {len(found.failures) - top} more failures of the census"], width)
+        parts += _hung([f"and {counted(len(found.failures) - top, 'more failure')} of the census"], width)
     return parts
 
 
@@ -141,7 +140,7 @@ def _commands(what: str, commands: Sequence[str], width: int) -> list[Renderable
     if not commands:
         return []
     lines = [line for command in commands for line in shell_lines(clean(command), width)]
-    return [*_hung([f"{what} alone, by benchdnn:"], width), *(Text(line, overflow="fold") for line in lines)]
+    return [*_hung([f"{what}:"], width), *(Text(line, overflow="fold") for line in lines)]
 
 
 def shell_lines(command: str, width: int) -> list[str]:

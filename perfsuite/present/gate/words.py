@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from perfsuite.gate.model import INTERRUPTED, VERDICTS, Attribution, BenchmarkResult, GateResult, Judgement, Side
+from perfsuite.errors import INTERRUPTED, PerfsuiteError
+from perfsuite.gate.model import VERDICTS, Attribution, BenchmarkResult, GateResult, Judgement, Side
 from perfsuite.present.cells import MISSING
 from perfsuite.present.phrases import counted, signed_share
 
-#: What the command exits with where a file that was asked for could not be written.
-NOT_WRITTEN = 2
 #: Why a gate exits with 0, 2, 3, 4 or 130; of 1 :func:`exit_meaning` knows more.
 _CODES = {
     0: "the gate passes",
-    NOT_WRITTEN: "a file that was asked for could not be written",
+    PerfsuiteError.exit_code: "a file that was asked for could not be written",
     3: "a benchmark is inconclusive, and none is worse",
     4: "a benchmark is missing or incomparable, and none regressed",
     INTERRUPTED: "the gate was stopped before every benchmark had a verdict",
@@ -22,11 +21,14 @@ _CODES = {
 IDENTICAL = "nothing that could change a time differs between base and head, so nothing was run"
 NOT_TIMED = "not timed"
 UNFINISHED = "stopped before it had a verdict"
+#: What stands before command lines of benchdnn.
+RUN_CULPRIT = "run the primitives of the first row alone with benchdnn, as head has them"
+RUN_FAILURE = "run this primitive alone with benchdnn, as base and as head had it"
 #: How the figures of a gate come about, for whoever meets one for the first time.
 METHOD = (
-    "a process pair is one fresh process of each side, whose steps take turns in random order; its ratio is the median "
-    "over turns that follow each other, a change is the mean of the log-ratios of all pairs, and the intervals of all "
-    "benchmarks hold together, at every look at them"
+    "a process pair is one fresh process of each side; the two take turns of a few steps, in random order, and their "
+    "ratio is the median over turns that follow each other; a change is the mean over all pairs (of logarithms); the "
+    "intervals are wide enough to hold for all benchmarks and after every pair at once"
 )
 _PACKAGES = 5
 _SURE = {"regressed": "slower by more than", "improved": "faster by more than", "unchanged": "within"}
@@ -40,16 +42,15 @@ def overall(result: GateResult) -> str | None:
     return None if result.stopped and result.verdict != "regressed" else result.verdict
 
 
-def exit_code(result: GateResult) -> int:
-    """What the command exits with where nothing allows an inconclusive gate to pass."""
-    return result.exit_code()
-
-
 def exit_meaning(result: GateResult, code: int | None = None) -> str:
-    """``exit code 4: a benchmark is missing or incomparable, and none regressed``; ``code`` as in :func:`exit_code`."""
-    code = exit_code(result) if code is None else code
+    """``exit code 4: a benchmark is missing or incomparable, and none regressed``.
+
+    Args:
+        code: what the command exits with; by default as if inconclusive does not pass.
+    """
+    code = result.exit_code() if code is None else code
     if code != 1:
-        allowed = ", because inconclusive may" if code == 0 and result.verdict == "inconclusive" else ""
+        allowed = ", because `inconclusive` is set to `pass`" if code == 0 and result.verdict == "inconclusive" else ""
         return f"exit code {code}: {_CODES[code]}{allowed}"
     slower = any(one.verdict == "regressed" for one in result.benchmarks)
     broken = any(one.failed_census for one in result.benchmarks)
@@ -155,7 +156,7 @@ def interval(judgement: Judgement | None) -> str:
 
 def pairs(one: BenchmarkResult) -> str:
     """How many process pairs there were, as a cell."""
-    return str(one.judgement.process_pairs if one.judgement is not None else len(one.pairs))
+    return str(one.process_pairs)
 
 
 def census(one: BenchmarkResult) -> str:
@@ -189,21 +190,21 @@ def lines(one: BenchmarkResult) -> list[str]:
 
 
 def _undecided(found: Judgement | None) -> str:
-    """How many more pairs it takes, and what these could have seen."""
+    """How many more pairs it takes, and what the pairs so far could have found."""
     if found is None or found.interval is None:
         return "too few pairs for an interval"
-    if found.further_pairs is None:
-        more = "no number of further pairs would decide if the estimate stays as it is"
-    else:
-        more = f"{counted(found.further_pairs, 'further process pair')} would decide if it stays as it is"
+    further = found.further_pairs
+    pairs = "no number of further pairs" if further is None else counted(further, "further process pair")
+    more = f"{pairs} would decide if estimate and noise stay the same"
     if found.minimal_detectable is None:
-        return f"{more}; what these could have seen is not known"
-    return f"{more}; the smallest slowdown that these could have seen is {signed_share(found.minimal_detectable)}"
+        return f"{more}; which slowdown the pairs so far could have found is not known"
+    least = signed_share(found.minimal_detectable)
+    return f"{more}; the smallest slowdown that the pairs so far could have found is {least}"
 
 
 def remarkable(one: BenchmarkResult) -> bool:
     """Whether there is more to say of it than its line in a table."""
-    return one.verdict not in ("unchanged", None) or one.failed_census or bool(one.reasons or one.notes)
+    return one.verdict not in ("unchanged", None) or one.failed_census or bool(one.reasons or one.notes or one.strays)
 
 
 def explained(found: Attribution) -> str:
@@ -213,7 +214,23 @@ def explained(found: Attribution) -> str:
     return f"{counted(found.sure, 'row')} surely changed the way the step did, the likeliest first"
 
 
-def steady(one: BenchmarkResult) -> str | None:
+def remarks(one: BenchmarkResult) -> list[str]:
+    """What happened on the way and what was left out, a sentence each; the notes are from outside."""
+    return [text for text in (_aside(one), _steady(one), *one.notes) if text is not None]
+
+
+def _aside(one: BenchmarkResult) -> str | None:
+    """Which process pairs do not count; None where all do."""
+    found = one.strays
+    if not found:
+        return None
+    many = len(found) > 1
+    named = f"process pair{'s' * many} {', '.join(str(number) for number, _ in found)}"
+    said = ", ".join(signed_share(change) for _, change in found)
+    return f"{named} {'were' if many else 'was'} set aside, too far from all others to be of their kind: {said}"
+
+
+def _steady(one: BenchmarkResult) -> str | None:
     """What the census did not judge; None where there is nothing to say."""
     if one.census is None or not one.census.unsteady:
         return None

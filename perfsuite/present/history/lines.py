@@ -60,7 +60,7 @@ def render_decision(decision: Decision) -> str:
     if decision.judgement is None:
         return _text([f"{decision.commit.label}: {decision.verdict}: {decision.reason}"])
     said = f"{decision.commit.label}: {decision.verdict}, {_ratio(decision.judgement)} to the good end"
-    return _text([f"{said} in {counted(decision.judgement.process_pairs, 'pair')}"])
+    return _text([f"{said} in {_pairs(decision.judgement)}"])
 
 
 def render_bisection(found: Bisection, between: int, explanation: Explanation | None = None) -> str:
@@ -72,7 +72,7 @@ def render_bisection(found: Bisection, between: int, explanation: Explanation | 
         explanation: what changed from the one to the other.
     """
     ends = f"{found.bad.label} against {found.good.label}: {_ratio(found.whole)}"
-    lines = [f"{found.benchmark}: {ends} in {counted(found.whole.process_pairs, 'pair')}"]
+    lines = [f"{found.benchmark}: {ends} in {_pairs(found.whole)}"]
     first = found.first_bad
     if not found.suspects:
         lines.append(f"inconclusive: that {found.bad.label} is slower is not sure")
@@ -128,6 +128,13 @@ def _ratio(judgement: Judgement) -> str:
         return "not known"
     low, high = (words.ratio(end).removesuffix("%") for end in judgement.interval)
     return f"{words.ratio(judgement.ratio)} ({low} to {high})"
+
+
+def _pairs(judgement: Judgement) -> str:
+    """``12 pairs, 1 of them too far from the others to count``."""
+    aside = len(judgement.strays)
+    said = counted(judgement.process_pairs, "pair")
+    return f"{said}, {aside} of them too far from the others to count" if aside else said
 
 
 def _text(lines: Sequence[str]) -> str:

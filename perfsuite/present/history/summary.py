@@ -11,6 +11,7 @@ from perfsuite.present.cells import MISSING
 from perfsuite.present.gfm import code, details, prose, table
 from perfsuite.present.history import words
 from perfsuite.present.phrases import counted, short, when
+from perfsuite.units import some
 
 #: Lines of each kind; GitHub takes a megabyte as a summary and 65 536 characters as a comment, and nobody reads that.
 _FINDINGS, _LINES, _SKIPPED, _NOTES = 20, 8, 30, 20
@@ -45,9 +46,8 @@ def render_summary(night: Night, explanations: Sequence[Explanation] = ()) -> st
 
 def _did(night: Night) -> str:
     span = when(night.began) + (f" to {when(night.ended)}" if night.ended else ", not finished")
-    measured = [code(one.label) for one in night.measured[:_LINES]]
-    more = f" and {len(night.measured) - _LINES} more" if len(night.measured) > _LINES else ""
-    which = f" ({', '.join(measured)}{more})" if measured else ""
+    measured = some([code(one.label) for one in night.measured], _LINES)
+    which = f" ({measured})" if measured else ""
     parts = [f"{counted(len(night.measured), 'commit')} measured{which}", f"{len(night.skipped)} skipped"]
     return f"{span}: {', '.join(parts)}, {counted(len(night.findings), 'finding')} in the history."
 
