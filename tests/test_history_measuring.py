@@ -57,3 +57,12 @@ def test_what_cannot_be_measured_is_one_line(settings: HistorySettings, monkeypa
     monkeypatch.setattr(measuring, "install", lambda stack, settings: Path("/nowhere/python"))
     with pytest.raises(HistoryError, match=r"v2\.8\.0: /nowhere/python cannot be run: No such file"):
         measuring.measuring(settings, {COMMIT.hash: STACK}, measuring.target_of("lstm"))(COMMIT)
+
+
+def test_the_extension_is_used_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PERFSUITE_HISTORY_BACKEND", raising=False)
+    release = Stack(("torch==2.8.0", "intel-extension-for-pytorch==2.8.0"), ("torch",), "release")
+    wheel = Stack(("torch==2.8.0", "/wheels/x.whl"), ("intel_extension_for_pytorch",), "wheelhouse")
+    assert [measuring._backend(one) for one in (release, wheel, STACK)] == ["ipex", "ipex", "eager"]
+    monkeypatch.setenv("PERFSUITE_HISTORY_BACKEND", "eager")
+    assert measuring._backend(release) == "eager"

@@ -38,6 +38,8 @@ def test_the_two_configurations_of_this_repository(file: str, imports: str, vers
     assert matched["version"] == "2.8.0"
     assert not re.fullmatch(settings.tag_pattern, "v2.8.10+xpu")
     assert not re.fullmatch(settings.tag_pattern, "v2.8.0-rc1")
+    assert not re.fullmatch(settings.tag_pattern, "v2.5.0"), "perfsuite needs torch 2.6"
+    assert re.fullmatch(settings.tag_pattern, "v2.13.0")
 
 
 def test_their_results_and_runs_are_apart() -> None:

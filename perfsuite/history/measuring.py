@@ -19,6 +19,7 @@ from perfsuite.history.asv_files import HistoryError
 from perfsuite.history.children import benchmark_variables, link_packages
 from perfsuite.history.installer import install
 from perfsuite.history.model import Commit, Stack
+from perfsuite.history.requirements import distribution
 from perfsuite.history.settings import HistorySettings
 from perfsuite.history.values import SINGLE, UNITS, values_of
 from perfsuite.quiet import as_list, quiet_settings
@@ -88,7 +89,7 @@ def measuring(settings: HistorySettings, stacks: Mapping[str, Stack], target: Ta
     def measure(commit: Commit) -> float:
         if commit.hash not in pythons:
             pythons[commit.hash] = install(stacks[commit.hash], settings)
-        path = _recorded(settings, pythons[commit.hash], commit, target.workload)
+        path = _recorded(settings, pythons[commit.hash], stacks[commit.hash], commit, target.workload)
         for profile in load_run(path).workloads:
             samples = values_of(profile).get(target.measure, {}).get(target.part)
             if samples:
@@ -98,7 +99,7 @@ def measuring(settings: HistorySettings, stacks: Mapping[str, Stack], target: Ta
     return measure
 
 
-def _recorded(settings: HistorySettings, python: Path, commit: Commit, workload: str) -> Path:
+def _recorded(settings: HistorySettings, python: Path, stack: Stack, commit: Commit, workload: str) -> Path:
     """The folder of a new run."""
     run_id = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     glibc = libc().startswith("glibc")
@@ -109,7 +110,7 @@ def _recorded(settings: HistorySettings, python: Path, commit: Commit, workload:
         command = [
             str(python), "-m", "benchmarks.measure", workload,
             "--runs", str(settings.runs_dir), "--commit", commit.hash, "--run-id", run_id,
-            "--scale", settings.scale, "--backend", _backend(settings), "--cpus", as_list(quiet.cpus),
+            "--scale", settings.scale, "--backend", _backend(stack), "--cpus", as_list(quiet.cpus),
         ]  # fmt: skip
         done = run_child(command, {**variables, **quiet.variables}, _SECONDS, cwd=folder)
     except subprocess.TimeoutExpired:
@@ -121,10 +122,13 @@ def _recorded(settings: HistorySettings, python: Path, commit: Commit, workload:
     return settings.runs_dir / commit.hash / run_id
 
 
-def _backend(settings: HistorySettings) -> str:
-    """As the benchmarks choose it: the extension where it is what is measured, as its users have it."""
+def _backend(stack: Stack) -> str:
+    """As the benchmarks choose it: the extension where it is installed, as its users have it."""
     asked = os.environ.get("PERFSUITE_HISTORY_BACKEND", "auto") or "auto"
-    return asked if asked != "auto" else ("ipex" if settings.imports[0] == _IPEX else "eager")
+    if asked != "auto":
+        return asked
+    has = _IPEX in stack.imports or any(distribution(one) == _IPEX.replace("_", "-") for one in stack.requirements)
+    return "ipex" if has else "eager"
 
 
 def _why(done: subprocess.CompletedProcess[bytes]) -> str:

@@ -89,11 +89,21 @@ class Processes:
         Args:
             family: how many series are asked: they share the probability of an error.
         """
+        found = self.compared(series, before, at, family)
+        return found if found is not None and _is_beyond(found, threshold) else None
+
+    def compared(self, series: Series, before: Commit, at: Commit, family: int) -> Change | None:
+        """How a series differs between two commits, however little, with the interval of its ratio.
+
+        None if no two processes of each took turns in one night.
+
+        Args:
+            family: how many comparisons share the probability of an error.
+        """
         # Of a short line the processes of all commits tell how much processes differ; of a long one they are too many.
         commits = _commits(series) if len(series.points) < LONG else ()
         sittings = self._sittings(series, tuple(dict.fromkeys((*commits, before, at))))
-        found = _compare(series, sittings, before, at, family)
-        return found if found is not None and _is_beyond(found, threshold) else None
+        return _compare(series, sittings, before, at, family)
 
     def _sittings(self, series: Series, commits: Sequence[Commit]) -> list[list[_Process]]:
         """What each process measured of the series, sitting by sitting."""
