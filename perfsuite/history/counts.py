@@ -28,7 +28,7 @@ def by_counts(many: Sequence[Series], threshold: float) -> list[Change]:
     for one in many:
         machines: dict[str, list[Point]] = defaultdict(list)
         for point in one.points:
-            if _is_sure(point):
+            if is_sure_count(point):
                 machines[point.machine].append(point)
         found = [change for points in machines.values() for change in _of_machine(one, points, threshold)]
         # Of machines that agree it is one change.
@@ -36,7 +36,8 @@ def by_counts(many: Sequence[Series], threshold: float) -> list[Change]:
     return changes
 
 
-def _is_sure(point: Point) -> bool:
+def is_sure_count(point: Point) -> bool:
+    """Whether all processes of a commit counted the same."""
     return len({_exact(sample) for sample in point.samples}) <= 1
 
 

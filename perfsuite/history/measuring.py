@@ -19,7 +19,7 @@ from perfsuite.history.asv_files import HistoryError
 from perfsuite.history.children import benchmark_variables, link_packages
 from perfsuite.history.installer import install
 from perfsuite.history.model import Commit, Stack
-from perfsuite.history.requirements import distribution
+from perfsuite.history.requirements import distribution, is_file_or_url
 from perfsuite.history.settings import HistorySettings
 from perfsuite.history.values import SINGLE, UNITS, values_of
 from perfsuite.quiet import as_list, quiet_settings
@@ -127,8 +127,8 @@ def _backend(stack: Stack) -> str:
     asked = os.environ.get("PERFSUITE_HISTORY_BACKEND", "auto") or "auto"
     if asked != "auto":
         return asked
-    has = _IPEX in stack.imports or any(distribution(one) == _IPEX.replace("_", "-") for one in stack.requirements)
-    return "ipex" if has else "eager"
+    named = {distribution(one) for one in stack.requirements if not is_file_or_url(one)}
+    return "ipex" if _IPEX in stack.imports or _IPEX.replace("_", "-") in named else "eager"
 
 
 def _why(done: subprocess.CompletedProcess[bytes]) -> str:
