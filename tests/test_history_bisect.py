@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from perfsuite.errors import PerfsuiteError, UsageError
+from perfsuite.gate.model import Judgement
 from perfsuite.history.asv_files import HistoryError
-from perfsuite.history.bisect import BAD, GOOD, INCONCLUSIVE, UNMEASURED, Bisection, BisectOptions, bisect
+from perfsuite.history.bisect import BAD, GOOD, INCONCLUSIVE, UNMEASURED, Bisection, BisectOptions, Decision, bisect
 from perfsuite.history.measuring import Target, target_of
 from perfsuite.history.model import Commit
 from perfsuite.present.history.lines import render_bisection, render_decision
@@ -194,3 +195,12 @@ def test_what_is_no_benchmark(text: str) -> None:
         target_of(text)
     assert repr(text) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_pairs_that_do_not_count_are_said() -> None:
+    commit = Commit("a" * 40, 3, "2025-01-01T00:00:00Z", ("v3",))
+    judgement = Judgement("improved", 1.0, (0.99, 1.01), 12, strays=(4,))
+    told = render_decision(Decision(commit, GOOD, judgement))
+    assert told.endswith("in 12 pairs, 1 of them too far from the others to count\n")
+    alone = render_decision(Decision(commit, GOOD, Judgement("improved", 1.0, (0.99, 1.01), 1)))
+    assert alone.endswith("in 1 pair\n")
