@@ -3,7 +3,8 @@
 The real one is large and archived, and has no place for what comes after it: releases of PyTorch alone, to which users
 of the extension migrate.  Here they follow in one line, so that one night measures all of them in turns; two histories
 could only be compared from night to night.  Tags and ``dependency_version.json`` are those of the project (of the file
-the two versions that are asked for); dates only put the commits in order.  The same commits come out each time.
+the two versions that are asked for), dates are those of the tagged commits, and of the others only put them after
+these.  The same commits come out each time.
 
 ``python -m benchmarks.releases.stand_in [PATH]``
 """
@@ -35,9 +36,9 @@ class Release:
 
 
 RELEASES = (
-    Release("v2.6.0+cpu", "2025-02-01", ("2.6.0+cpu", "0.21.0+cpu")),
-    Release("v2.7.0+cpu", "2025-05-01", ("2.7.0+cpu", "0.22.0+cpu")),
-    Release("v2.8.0+cpu", "2025-08-12", ("2.8.0+cpu", "0.23.0+cpu")),
+    Release("v2.6.0+cpu", "2025-02-17", ("2.6.0+cpu", "0.21.0+cpu")),
+    Release("v2.7.0+cpu", "2025-04-25", ("2.7.0+cpu", "0.22.0+cpu")),
+    Release("v2.8.0+cpu", "2025-08-08", ("2.8.0+cpu", "0.23.0+cpu")),
     # What ``releases`` of the configuration says is installed.
     Release("torch-2.8.0", "2025-08-13"),
     Release("torch-2.13.0", "2026-08-01"),
