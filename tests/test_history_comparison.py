@@ -241,7 +241,7 @@ def test_what_was_recorded_is_kept_with_its_releases(tmp_path: Path):
     document["perfsuite"]["runs_dir"] = "runs"
     config = tmp_path / "asv.conf.json"
     config.write_text(json.dumps(document))
-    with pytest.raises(UsageError, match="nothing was recorded in .*runs"):
+    with pytest.raises(UsageError, match=r"nothing was recorded in .*runs"):
         releases.keep(config, "mill", tmp_path)
     commits = branch_commits(tmp_path / "repository", "main")
     for one in commits[1:3]:
