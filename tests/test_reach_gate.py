@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import datetime, timezone
 
 import pytest
 
@@ -12,6 +11,7 @@ from benchmarks.reach import gate_decisions, gate_simulated, gate_startup
 from benchmarks.reach.common import MISSED, REACHED, UNSETTLED, Finding
 from benchmarks.reach.gate_counts import KINDS, count, page, summary
 from benchmarks.reach.gate_decisions import append, load, record, trace_of
+from benchmarks.reach.pages import origin
 from perfsuite.capture.calibration.step import PLANTED
 from tests.gate_results import a_gate, regressed
 from tests.test_gate_simulate import a_pair
@@ -142,11 +142,14 @@ def test_without_pairs_it_says_where_they_come_from(tmp_path, monkeypatch, capsy
 def test_the_page_of_the_parts_says_what_a_start_costs():
     figures = {"a plain start with torch": 2.0, "start and import": 1.9, "end": 0.654}
     several = Finding("", "x", [0.9, 0.94, 0.95, 0.96, 0.97, 1.0], high=2.0)
-    text = gate_startup.page(figures, several, datetime(2026, 11, 22, tzinfo=timezone.utc))
+    text = gate_startup.page(figures, several, origin())
     assert text.splitlines()[2:4] == ["| start and import | 1.90 |", "| end | 0.65 |"]
-    assert "imports torch starts in 2.00 s; both workers together in 0.95 (0.90–1.00) of that. 6 pairs, 2026-11" in text
+    assert (
+        f"imports torch starts in 2.00 s; both workers together in 0.95 (0.90–1.00) of that. 6 pairs, {origin()['at'][:10]}"
+        in text
+    )
     few = Finding("", "x", [0.9], high=2.0)
-    assert "together" not in gate_startup.page(figures, few, datetime(2026, 11, 22, tzinfo=timezone.utc))
+    assert "together" not in gate_startup.page(figures, few, origin())
 
 
 def test_the_summary_alone_takes_no_decision(tmp_path, monkeypatch, capsys):

@@ -14,7 +14,7 @@ from perfsuite.gate.calibration import proportion_at_most
 from perfsuite.stats import median
 
 Decision = Mapping[str, Any]
-#: Of all decisions on equal sides that are wanted, and of one decision.
+#: False alarms in all decisions on equal sides that are wanted, and seconds of any one decision.
 MOST_ALARMS, MOST_SECONDS = 2, 90.0
 #: The least share of slowdowns found of which the planted operator is named first.
 NAMED = 0.95

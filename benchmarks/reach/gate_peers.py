@@ -33,9 +33,8 @@ from typing import Any
 from benchmarks.reach.common import REACHED, UNSETTLED
 from benchmarks.reach.gate_counts import KINDS
 from benchmarks.reach.gate_decisions import DATA, append, decide, load, machine_file, plants
-from benchmarks.reach.pages import IMAGES, taken
+from benchmarks.reach.pages import IMAGES, origin, taken
 from benchmarks.reach.peers import FASTER, SAME, SLOWER, Said, ToolFailed, asv, project, pytest_benchmark
-from perfsuite.environment import gather_environment
 from perfsuite.errors import PerfsuiteError
 from perfsuite.gate.calibration import proportion_at_most
 from perfsuite.stats import median
@@ -142,7 +141,6 @@ def _elements() -> int:
 
 def record(tool: str, planted: bool, elements: int, said: Said, seconds: float) -> dict[str, Any]:
     """What is kept of a comparison.  ``elements`` is of the plant, which equal versions have not."""
-    environment = gather_environment(cwd=Path(__file__).parent)
     return {
         "tool": tool,
         "planted": planted,
@@ -151,9 +149,7 @@ def record(tool: str, planted: bool, elements: int, said: Said, seconds: float) 
         "alarm": said.verdict in (SLOWER, FASTER),
         "ratio": said.ratio,
         "seconds": round(seconds, 3),
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "commit": environment.git_commit,
-        "cpu": f"{environment.cpu_model or 'unknown CPU'}, {environment.usable_cpus} CPUs",
+        **origin(),
         "versions": {name: version(name) for name in _USED},
     }
 

@@ -16,14 +16,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from benchmarks.reach.common import Finding, conclude
-from benchmarks.reach.pages import IMAGES, taken
-from perfsuite.environment import gather_environment, libc, usable_cpus
+from benchmarks.reach.pages import IMAGES, origin, taken
+from perfsuite.environment import libc, usable_cpus
 from perfsuite.gate.affinity import on_cpus
 from perfsuite.gate.answers import Collected
 from perfsuite.gate.model import SIDES
@@ -67,23 +66,17 @@ def main() -> int:
     finding = Finding("both workers start in, of a plain start with torch", "x", ratios, high=TARGET)
     figures = {_PLAIN: median(plain), **{name: median(values) for name, values in parts.items()}}
     if arguments.write:
-        PAGE.write_text(page(figures, finding, datetime.now(timezone.utc)))
+        PAGE.write_text(page(figures, finding, origin()))
     return conclude([finding], {name: (seconds, "s") for name, seconds in figures.items()}, arguments.json)
 
 
-def page(figures: Mapping[str, float], finding: Finding, now: datetime) -> str:
+def page(figures: Mapping[str, float], finding: Finding, run: Mapping[str, Any]) -> str:
     """A Markdown table of the median seconds of each part, and how they were obtained."""
     rows = [f"| {name} | {seconds:.2f} |" for name, seconds in figures.items() if name != _PLAIN]
     plain = f"One plain pytest that imports torch starts in {figures[_PLAIN]:.2f} s"
     if finding.interval is not None:
         low, high = finding.interval
         plain += f"; both workers together in {median(finding.samples):.2f} ({low:.2f}–{high:.2f}) of that"
-    environment = gather_environment()
-    run = {
-        "at": f"{now:%Y-%m-%d}",
-        "cpu": f"{environment.cpu_model or 'unknown CPU'}, {environment.usable_cpus} CPUs",
-        "commit": environment.git_commit,
-    }
     how = taken("pairs", [run] * len(finding.samples), [f"torch {version('torch')}"])
     return "\n".join(["| Part of a pair | Seconds, median |", "|---|---|", *rows, "", f"{plain}. {how}", ""])
 
