@@ -345,7 +345,12 @@ def a_probe(version: str = "CPython 3.11.7", prefix: str = "/a", **packages: str
     ("base", "head", "found"),
     [
         (a_probe(torch="1"), a_probe(torch="1"), ()),
-        (a_probe(torch="1", a="1"), a_probe(torch="2", b="1"), ("a 1 → absent", "b absent → 1", "torch 1 → 2")),
+        (a_probe(torch="1", a="1"), a_probe(torch="2", b="1"), ("torch 1 → 2", "a 1 → absent", "b absent → 1")),
+        (
+            a_probe(alabaster="1", numpy="1", pip="1"),
+            a_probe(intel_extension_for_pytorch="2.8.0", numpy="2", pip="2"),
+            ("numpy 1 → 2", "intel_extension_for_pytorch absent → 2.8.0", "pip 1 → 2", "alabaster 1 → absent"),
+        ),
         (a_probe(), a_probe("CPython 3.12.1"), ("Python CPython 3.11.7 → CPython 3.12.1",)),
         (a_probe(), a_probe(prefix="/b"), ("environment /a → /b",)),
     ],

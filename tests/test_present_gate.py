@@ -180,7 +180,7 @@ def test_what_differs_besides_the_code_is_listed() -> None:
     text = shown(made.a_gate(head=head))
     assert "differs: torch 2.13.0 → 2.12.0" in text
     assert "differs: ONEDNN_MAX_CPU_ISA – → AVX2" in text
-    assert "differs: packages – → 4 more of other versions" in text
+    assert "differs: packages – → 4 more that are not the same" in text
     assert "both: interpreter /usr/bin/python3, Python 3.11.7\n" in text
 
 

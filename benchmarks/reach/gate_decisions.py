@@ -10,7 +10,8 @@ Decisions take minutes, so they are taken one by one, of all kinds in turn, and 
 ``benchmarks/data/gate-decisions-MACHINE.jsonl.gz``: stop whenever you like, and go on with the same command.
 
 ``python -m benchmarks.reach.gate_decisions [--kinds K…] [--decisions N] [--minutes M]`` takes decisions;
-``--summary`` only says what the file holds.
+``--summary`` only says what the file holds, and ``--write`` also writes it to ``docs/images/gate-decisions.md``, which
+the documentation shows.
 """
 
 from __future__ import annotations
@@ -28,43 +29,23 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reach.common import MISSED, REACHED, UNSETTLED
-from perfsuite.capture.calibration.step import PLANT, PLANTED
+from benchmarks.reach.gate_counts import KINDS, Kind, page, summary
+from benchmarks.reach.pages import IMAGES
+from perfsuite.capture.calibration.step import PLANT
 from perfsuite.environment import gather_environment
-from perfsuite.gate.calibration import proportion_at_most
 from perfsuite.gate.model import GateResult, PairTrace
 from perfsuite.gate.rehearse import plant_sizes, step_folder
 from perfsuite.gate.session import Options, compare_sides
-from perfsuite.stats import median
 
 #: Pairs of each measurement of what a plant costs.
 _PROBES = 24
+PAGE = IMAGES / "gate-decisions.md"
 DATA = Path(__file__).resolve().parents[1] / "data"
 #: How gzip begins an archive without a name and a time: with its magic number, method and eight fixed bytes.
 _BEGIN = gzip.compress(b"", mtime=0)[:10]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A planted slowdown, the threshold it is judged at, and what is right."""
-
-    plant: float
-    threshold: float
-    right: str
-    #: Of decisions: the least share of right ones, and how many decisions settle it.
-    target: float
-    decisions: int
-
-
-KINDS = {
-    "aa": Kind(0.0, 0.03, "unchanged", 0.95, 200),
-    "6at3": Kind(0.06, 0.03, "regressed", 0.95, 60),
-    "3at1": Kind(0.03, 0.01, "regressed", 0.90, 60),
-}
 
 
 def decide(kind: Kind, elements: int) -> GateResult:
@@ -159,56 +140,6 @@ def machine_file() -> Path:
     return DATA / f"gate-decisions-{re.sub(r'[^a-z0-9]+', '-', words.lower()).strip('-')}.jsonl.gz"
 
 
-# --- what it says ----------------------------------------------------------------------------------
-
-
-def summary(decisions: Sequence[Mapping[str, Any]]) -> tuple[list[str], int]:
-    """A line for each finding, and the worst outcome."""
-    lines, worst = [], REACHED
-    for name, kind in KINDS.items():
-        mine = [one for one in decisions if one["kind"] == name]
-        if not mine:
-            lines.append(f"{name}: no decision yet")
-            worst = max(worst, UNSETTLED)
-            continue
-        verdicts = Counter(one["verdict"] for one in mine)
-        right = verdicts[kind.right]
-        seconds = [one["gate_seconds"] for one in mine]
-        pairs = [len(one["pairs"]) for one in mine]
-        ratios = [one["ratio"] for one in mine if one["ratio"]]
-        lines.append(
-            f"{name}: {len(mine)} decisions: {', '.join(f'{count} {word}' for word, count in verdicts.most_common())}"
-        )
-        lines.append(
-            f"  {kind.right} {100 * right / len(mine):.1f} % (wanted {100 * kind.target:g} %; at least "
-            f"{100 * (1 - proportion_at_most(len(mine) - right, len(mine))):.1f} % with 95 % confidence)"
-        )
-        lines.append(
-            f"  ratio: median {median(ratios):.4f}; pairs: median {median(pairs):g}, most {max(pairs)}; "
-            f"seconds: median {median(seconds):.0f}, most {max(seconds):.0f} (wanted ≤ 90)"
-        )
-        reached = right / len(mine) >= kind.target and max(seconds) <= 90
-        if name == "aa":
-            alarms = verdicts["regressed"] + verdicts["improved"]
-            bound = 100 * proportion_at_most(alarms, len(mine))
-            lines.append(
-                f"  false alarms: {verdicts['regressed']} regressed, {verdicts['improved']} improved "
-                f"(wanted ≤ 2 of 200); their rate is at most {bound:.1f} % with 95 % confidence"
-            )
-            reached = reached and alarms <= 2
-        else:
-            named = [one["culprit"] for one in mine if one["verdict"] == "regressed"]
-            share = sum(one == PLANTED for one in named) / len(named) if named else 0.0
-            lines.append(f"  planted operator named first: {100 * share:.1f} % of {len(named)} (wanted 95 %)")
-            reached = reached and share >= 0.95
-        settled = len(mine) >= kind.decisions
-        lines.append(
-            f"  {'reached' if reached else 'missed'}{'' if settled else f', of {kind.decisions} decisions wanted'}"
-        )
-        worst = max(worst, REACHED if reached and settled else MISSED if not reached else UNSETTLED)
-    return lines, worst
-
-
 # --- the command -----------------------------------------------------------------------------------
 
 
@@ -219,6 +150,7 @@ def main() -> int:
     parser.add_argument("--decisions", type=int, help="of each kind; default: 200 of aa, 60 of the others")
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--summary", action="store_true")
+    parser.add_argument("--write", action="store_true", help=f"write the table to {PAGE.name} in docs/images")
     parser.add_argument("--file", type=Path)
     arguments = parser.parse_args()
     path = arguments.file or machine_file()
@@ -227,8 +159,11 @@ def main() -> int:
             gather(path, arguments.kinds, arguments.decisions, time.monotonic() + 60 * arguments.minutes)
         except KeyboardInterrupt:
             print("stopped; the same command goes on", file=sys.stderr)
-    lines, outcome = summary(list(load(path)))
+    decisions = list(load(path))
+    lines, outcome = summary(decisions)
     print(*lines, sep="\n")
+    if arguments.write and decisions:
+        PAGE.write_text(page(decisions))
     return outcome
 
 

@@ -31,14 +31,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.reach.common import REACHED, UNSETTLED
-from benchmarks.reach.gate_decisions import DATA, KINDS, append, decide, load, machine_file, plants
+from benchmarks.reach.gate_counts import KINDS
+from benchmarks.reach.gate_decisions import DATA, append, decide, load, machine_file, plants
+from benchmarks.reach.pages import IMAGES, origin, taken
 from benchmarks.reach.peers import FASTER, SAME, SLOWER, Said, ToolFailed, asv, project, pytest_benchmark
-from perfsuite.environment import gather_environment
 from perfsuite.errors import PerfsuiteError
 from perfsuite.gate.calibration import proportion_at_most
 from perfsuite.stats import median
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "images" / "gate-peers.md"
+PAGE = IMAGES / "gate-peers.md"
 #: The kind of decision of ``gate_decisions`` that has the slowdown, and so how many elements it takes here.
 _PLANTED = "6at3"
 _UNDECIDED = "undecided"
@@ -140,7 +141,6 @@ def _elements() -> int:
 
 def record(tool: str, planted: bool, elements: int, said: Said, seconds: float) -> dict[str, Any]:
     """What is kept of a comparison.  ``elements`` is of the plant, which equal versions have not."""
-    environment = gather_environment(cwd=Path(__file__).parent)
     return {
         "tool": tool,
         "planted": planted,
@@ -149,9 +149,7 @@ def record(tool: str, planted: bool, elements: int, said: Said, seconds: float) 
         "alarm": said.verdict in (SLOWER, FASTER),
         "ratio": said.ratio,
         "seconds": round(seconds, 3),
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "commit": environment.git_commit,
-        "cpu": f"{environment.cpu_model or 'unknown CPU'}, {environment.usable_cpus} CPUs",
+        **origin(),
         "versions": {name: version(name) for name in _USED},
     }
 
@@ -201,11 +199,7 @@ def _how(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
         for planted in (False, True)
     }
     slower = [one["ratio"] for one in comparisons if one["planted"] and one["tool"] == "gate" and one["ratio"]]
-    days = [day(one["at"][:10] for one in comparisons) for day in (min, max)]
-    with_versions = "; ".join(
-        sorted({", ".join(f"{name} {number}" for name, number in one["versions"].items()) for one in comparisons})
-    )
-    commits = ", ".join(sorted({(one["commit"] or "no commit")[:12] for one in comparisons}))
+    software = [", ".join(f"{name} {number}" for name, number in one["versions"].items()) for one in comparisons]
     wanted = f"The planted operator was to make a step {100 * KINDS[_PLANTED].plant:g} % longer"
     # By the gate, since it compares within minutes what the others compare with a gap between.
     grew = f", and by the gate's median made it {100 * (median(slower) - 1):.1f} % longer" if slower else ""
@@ -214,9 +208,7 @@ def _how(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
         f"{undecided[False]} of the equal versions `inconclusive`, which is no alarm, and {undecided[True]} of those "
         "with the slowdown, which counts as missed.",
         "",
-        f"{len(comparisons)} comparisons, {' to '.join(dict.fromkeys(days))}, on "
-        f"{'; '.join(sorted({one['cpu'] for one in comparisons}))}, with {with_versions}, at {commits}. "
-        f"{wanted}{grew}.",
+        f"{taken('comparisons', comparisons, software)} {wanted}{grew}.",
     ]
 
 

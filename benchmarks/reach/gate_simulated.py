@@ -4,7 +4,8 @@ The pairs are those of ``benchmarks.reach.gate_decisions``: real ones, of equal 
 replacement and looks after each as a gate does, with the machine as it was and with bursts, a drift, autocorrelated
 noise or a slow phase put on top of the recorded steps.  What is drawn knows no noise that the pairs do not show.
 
-``python -m benchmarks.reach.gate_simulated [--decisions N] [--file FILE] [--json]``
+``python -m benchmarks.reach.gate_simulated [--decisions N] [--file FILE] [--json]``; ``--write`` also writes the table
+to ``docs/images/gate-simulated.md``, which the documentation shows.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from benchmarks.reach.common import MISSED, REACHED, UNSETTLED
 from benchmarks.reach.gate_decisions import load, machine_file, trace_of
+from benchmarks.reach.pages import IMAGES, taken
 from perfsuite.gate.calibration import proportion_at_most
 from perfsuite.gate.disturb import DISTURBANCES
 from perfsuite.gate.judge import affordable
@@ -25,6 +27,7 @@ from perfsuite.gate.model import PairTrace, Policy
 from perfsuite.gate.simulate import simulate
 from perfsuite.stats import median
 
+PAGE = IMAGES / "gate-simulated.md"
 #: Name, planted slowdown, threshold, the verdict that is right and its least share.
 CASES = (
     ("equal sides at 3 %", 0.0, 0.03, "unchanged", 0.95),
@@ -85,15 +88,29 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def page(rows: list[dict[str, Any]], recorded: list[dict[str, Any]]) -> str:
+    """The table, and which pairs were drawn from.
+
+    Args:
+        rows: of :func:`simulated`.
+        recorded: the decisions whose pairs these are.
+    """
+    pairs = sum(len(one["pairs"]) for one in recorded)
+    how = taken("decisions on equal sides", recorded, [f"torch {one['torch']}" for one in recorded])
+    return f"{table(rows)}\n\nEach row is drawn from {pairs} pairs, of {how}\n"
+
+
 def main() -> int:
     """Draw the decisions and print them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--decisions", type=int, default=FEWEST_DECISIONS)
     parser.add_argument("--file", type=Path)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", action="store_true", help=f"write the table to {PAGE.name} in docs/images")
     arguments = parser.parse_args()
     path = arguments.file or machine_file()
-    traces = [trace_of(pair) for one in load(path) if one["kind"] == "aa" for pair in one["pairs"]]
+    equal = [one for one in load(path) if one["kind"] == "aa"]
+    traces = [trace_of(pair) for one in equal for pair in one["pairs"]]
     if not traces:
         sys.exit(f"{path} has no pairs of equal sides: python -m benchmarks.reach.gate_decisions records some")
     rows = simulated(traces, arguments.decisions)
@@ -102,6 +119,8 @@ def main() -> int:
     else:
         print(f"{len(traces)} recorded pairs of equal sides, {arguments.decisions} decisions in each row", "", sep="\n")
         print(table(rows))
+    if arguments.write:
+        PAGE.write_text(page(rows, equal))
     return outcome(rows)
 
 

@@ -3,7 +3,8 @@
 Pairs of the step that ``perfsuite calibrate`` has, both sides equal, one after the other; beside them a plain
 ``python -m pytest`` that collects the same file and imports torch, which is what any start of a worker costs at least.
 
-``python -m benchmarks.reach.gate_startup [--pairs N] [--json]``; nothing else should run.
+``python -m benchmarks.reach.gate_startup [--pairs N] [--json]``; nothing else should run.  ``--write`` also writes the
+table to ``docs/images/gate-startup.md``, which the documentation shows.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from benchmarks.reach.common import Finding, conclude
+from benchmarks.reach.pages import IMAGES, origin, taken
 from perfsuite.environment import libc, usable_cpus
 from perfsuite.gate.affinity import on_cpus
 from perfsuite.gate.answers import Collected
@@ -29,7 +32,9 @@ from perfsuite.gate.runnables import inherited, plugins_here, runnable
 from perfsuite.quiet import Settings, quiet_settings
 from perfsuite.stats import median
 
+PAGE = IMAGES / "gate-startup.md"
 _TIMEOUT = 300.0
+_PLAIN = "a plain start with torch"
 #: What both workers together may take until their tests are listed, in starts of a plain pytest with torch: they start
 #: at the same time, on as many cores as one of them would use alone for a part of it.
 TARGET = 2.0
@@ -40,6 +45,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", action="store_true", help=f"write the table to {PAGE.name} in docs/images")
     arguments = parser.parse_args()
     if arguments.pairs < 1:
         parser.error("--pairs: at least one")
@@ -58,8 +64,21 @@ def main() -> int:
                     parts.setdefault(name, []).append(part)
     ratios = [start / one for start, one in zip(parts["start and import"], plain, strict=True)]
     finding = Finding("both workers start in, of a plain start with torch", "x", ratios, high=TARGET)
-    figures = {name: (median(values), "s") for name, values in parts.items()}
-    return conclude([finding], {"a plain start with torch": (median(plain), "s"), **figures}, arguments.json)
+    figures = {_PLAIN: median(plain), **{name: median(values) for name, values in parts.items()}}
+    if arguments.write:
+        PAGE.write_text(page(figures, finding, origin()))
+    return conclude([finding], {name: (seconds, "s") for name, seconds in figures.items()}, arguments.json)
+
+
+def page(figures: Mapping[str, float], finding: Finding, run: Mapping[str, Any]) -> str:
+    """A Markdown table of the median seconds of each part, and how they were obtained."""
+    rows = [f"| {name} | {seconds:.2f} |" for name, seconds in figures.items() if name != _PLAIN]
+    plain = f"One plain pytest that imports torch starts in {figures[_PLAIN]:.2f} s"
+    if finding.interval is not None:
+        low, high = finding.interval
+        plain += f"; both workers together in {median(finding.samples):.2f} ({low:.2f}–{high:.2f}) of that"
+    how = taken("pairs", [run] * len(finding.samples), [f"torch {version('torch')}"])
+    return "\n".join(["| Part of a pair | Seconds, median |", "|---|---|", *rows, "", f"{plain}. {how}", ""])
 
 
 def a_plain_start(folder: Path, variables: dict[str, str]) -> float:

@@ -18,6 +18,7 @@ from typing import Any
 from perfsuite.errors import UsageError
 from perfsuite.gate.child import run_child
 from perfsuite.gate.prefixes import interpreter_places, is_environment, is_installed, within
+from perfsuite.gate.software import differing_packages
 from perfsuite.gate.trees import Tree
 from perfsuite.protocol import PROTOCOL
 
@@ -183,10 +184,8 @@ def differing_software(base: Probe, head: Probe) -> tuple[str, ...]:
     Two environments are never the same, even with equal versions: a package may have been built here.
     """
     found = [f"Python {base.python_version} → {head.python_version}"] * (base.python_version != head.python_version)
-    for name in sorted(base.packages.keys() | head.packages.keys()):
-        before, after = base.packages.get(name), head.packages.get(name)
-        if before != after:
-            found.append(f"{name} {before or 'absent'} → {after or 'absent'}")
+    for name, before, after in differing_packages(base.packages, head.packages):
+        found.append(f"{name} {before or 'absent'} → {after or 'absent'}")
     if not found and base.prefix != head.prefix:
         found.append(f"environment {base.prefix} → {head.prefix}")
     return tuple(found)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from perfsuite.errors import INTERRUPTED, PerfsuiteError
 from perfsuite.gate.model import VERDICTS, Attribution, BenchmarkResult, GateResult, Judgement, Side
+from perfsuite.gate.software import differing_packages
 from perfsuite.present.cells import MISSING
 from perfsuite.present.phrases import counted, signed_share
 
@@ -109,10 +110,11 @@ def differing(result: GateResult) -> Iterator[tuple[str, str, str]]:
     base, head = result.base, result.head
     yield from _unlike(_software(base), _software(head))
     yield from _unlike(base.variables, head.variables)
-    packages = [one for one in _unlike(base.packages, head.packages) if one[0] != "torch"]
-    yield from packages[:_PACKAGES]
+    packages = [one for one in differing_packages(base.packages, head.packages) if one[0] != "torch"]
+    for name, before, after in packages[:_PACKAGES]:
+        yield name, before or MISSING, after or MISSING
     if len(packages) > _PACKAGES:
-        yield "packages", MISSING, f"{len(packages) - _PACKAGES} more of other versions"
+        yield "packages", MISSING, f"{len(packages) - _PACKAGES} more that are not the same"
 
 
 def _software(one: Side) -> dict[str, str | None]:
