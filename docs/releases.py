@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from perfsuite.analyse.diff.comparable import machine_reasons
 from perfsuite.errors import PerfsuiteError, UsageError
 from perfsuite.history.archive import Archive, archive_of, read_archive, write_archive
 from perfsuite.history.commits import branch_commits
@@ -64,7 +65,7 @@ def keep(config: Path, machine: str, folder: Path) -> Path:
     """Put what was recorded into a file; returns its path.
 
     Raises:
-        PerfsuiteError: the history cannot be read, or nothing was recorded.
+        PerfsuiteError: the history cannot be read, nothing was recorded, or it was on several machines.
     """
     settings = read_settings(config)
     commits = branch_commits(settings.repo_path, settings.branch, settings.tag_pattern)
@@ -74,6 +75,10 @@ def keep(config: Path, machine: str, folder: Path) -> Path:
         print(f"releases: left out: {problem}", file=sys.stderr)
     if not archive.processes:
         raise UsageError(f"nothing was recorded in {settings.runs_dir}: measure first, with perfsuite history nightly")
+    for other in archive.environments[1:]:
+        reasons = machine_reasons(archive.environments[0], other)
+        if reasons:
+            raise UsageError(f"the runs in {settings.runs_dir} are of several machines: {'; '.join(reasons)}")
     path = folder / f"releases-{machine}.json.gz"
     write_archive(archive, path)
     return path

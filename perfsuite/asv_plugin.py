@@ -118,8 +118,11 @@ class StackEnvironment(environment.Environment):  # type: ignore[misc]
         return python
 
     def _prune(self, stack: Stack) -> None:
-        for folder in prune(self._settings, [stack]):
-            log.info(f"Removed {folder}: together the environments took more than disk_gib")
+        try:
+            for folder in prune(self._settings, [stack]):
+                log.info(f"Removed {folder}: together the environments took more than disk_gib")
+        except PerfsuiteError as error:  # the commit can be measured all the same
+            log.warning(str(error))
 
     def _refuse(self, commit: str, label: str, reason: str) -> NoReturn:
         log.warning(f"{label} cannot be measured: {reason}")

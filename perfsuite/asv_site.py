@@ -91,7 +91,9 @@ def _write(html: Path, site: Site, explainer: Explainer) -> None:
     _put(html / FOLDER / "index.html", render_operators(site))
     _put(html / FOLDER / "gallery.html", render_gallery(site.gallery, site.project, site))
     findings = tuple(one.finding for one in site.findings)
-    _put(html / "badge.svg", render_badge(Night("", "", site.commits[-1:], findings=findings)))
+    # Where nothing was measured nothing is known to be well.
+    ended = "" if site.commits else None
+    _put(html / "badge.svg", render_badge(Night("", ended, site.commits[-1:], findings=findings)))
     _write_reports(html, site, explainer)
 
 

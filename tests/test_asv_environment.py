@@ -9,12 +9,16 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from perfsuite import asv_plugin
 from perfsuite.history.children import benchmark_variables, link_packages
 from perfsuite.history.failures import failures
+from perfsuite.history.installer import InstallError
+from perfsuite.history.model import Stack
 from perfsuite.history.settings import HistorySettings, derived, read_settings
 from tests.history_repository import Project, build_wheel, installed_wheel, write_conf
 
@@ -280,6 +284,17 @@ def test_a_wrong_configuration_is_one_line(history: History, change: Mapping[str
         history.conf.write_text(before)
     assert said in printed
     assert "Traceback" not in printed
+
+
+def test_an_environment_that_cannot_be_removed_keeps_no_commit_from_being_measured(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuses(*_: object) -> None:
+        raise InstallError("/old cannot be removed: Permission denied")
+
+    monkeypatch.setattr(asv_plugin, "prune", refuses)
+    asv_plugin.StackEnvironment._prune(SimpleNamespace(_settings=None), Stack((), (), "release"))
+    assert caplog.messages == ["/old cannot be removed: Permission denied"]
 
 
 # --- without asv ------------------------------------------------------------------------------------

@@ -186,6 +186,14 @@ def test_the_history_comes_back_the_next_night(checkout: Path) -> None:
     assert log == "1"
 
 
+def test_a_history_that_cannot_be_fetched_is_not_written_over(checkout: Path) -> None:
+    origin = checkout.parent / "origin.git"
+    origin.rename(checkout.parent / "unreachable")
+    with pytest.raises(subprocess.CalledProcessError):
+        run("Fetch the history", checkout)
+    assert step("Keep the history")["if"].endswith("steps.nightly.outcome != 'skipped' }}")
+
+
 #: Is told to stop like a night, and ends as one does.
 NIGHT = r"""#!/bin/sh
 trap 'echo stopped > "$RUNNER_TEMP/told"; exit 130' TERM

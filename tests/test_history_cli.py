@@ -301,6 +301,22 @@ def test_ends_that_are_none(scene: Scene, ends: tuple[str, str], said: str) -> N
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gpt", "the history measures no 'gpt', but lstm, sigmoid_focal_loss"),
+        ("phase(lstm, sideways)", "a step has no phase 'sideways', but forward, loss, backward, optimizer"),
+    ],
+)
+def test_what_the_history_does_not_measure_is_known_before_anything_is_installed(
+    scene: Scene, measured: list[str], name: str, said: str
+) -> None:
+    done = scene.run("bisect", name, "--good", "v1.0.0", "--bad", "v1.4.0")
+    assert done.exit_code == 2
+    assert done.stderr == f"perfsuite: error: {said}\n"
+    assert measured == []
+
+
 # --- import and plot --------------------------------------------------------------------------------
 
 
@@ -321,6 +337,11 @@ def test_what_becomes_of_imported_runs_is_said(scene: Scene, tmp_path: Path, mon
     assert done.exit_code == 2
     assert done.stdout == "20250101T000000Z-aaaa: v1.0.0: 7 values of lstm\n    note: a doubt\n"
     assert done.stderr == "perfsuite: error: 20250102T000000Z-bbbb: of no commit\n"
+    # One that is not there keeps no other out, either.
+    done = scene.run("import", *arguments, "19990101")
+    assert done.exit_code == 2
+    assert "7 values of lstm" in done.stdout
+    assert "19990101" in done.stderr
     with alone(State(default_state(read_settings(scene.config), "mill")).lock, "night"):
         assert "another night is running" in scene.run("import", *arguments).stderr
 

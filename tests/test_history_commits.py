@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from perfsuite.errors import UsageError
 from perfsuite.gate.git import GitError, run_git
+from perfsuite.history import commits
 from perfsuite.history.commits import branch_commits, commit_at, ensure_repository, file_at
 from perfsuite.history.settings import read_settings
 from tests.history_repository import Project, write_conf
@@ -204,6 +205,20 @@ def test_a_killed_clone_is_in_nobodys_way(project: Project, tmp_path: Path) -> N
     (tmp_path / "conf/.new-stand-in/objects").mkdir(parents=True)
     assert len(branch_commits(ensure_repository(conf), "main")) == 1
     assert not (tmp_path / "conf/.new-stand-in").exists()
+
+
+def test_a_clone_that_is_under_way_is_left_alone(project: Project, tmp_path: Path) -> None:
+    """`check` and `plot` clone as a night does, and must not take away what it has so far."""
+    project.commit()
+    conf = read_settings(write_conf(tmp_path / "conf", f"file://{project.path}"))
+    arriving = tmp_path / "conf/.new-stand-in"
+    with commits._arriving(arriving, "it"):
+        (arriving / "objects").mkdir()
+        with pytest.raises(UsageError, match=r"is being cloned to .* by another process: wait for it$"):
+            ensure_repository(conf)
+        assert (arriving / "objects").exists()
+    assert not arriving.exists()
+    assert len(branch_commits(ensure_repository(conf), "main")) == 1
 
 
 def test_a_folder_in_place_of_the_repository_is_named(tmp_path: Path) -> None:

@@ -255,6 +255,12 @@ def test_what_was_recorded_is_kept_with_its_releases(tmp_path: Path):
     assert [(one.commit, one.values["resnet18"]["step"][""]) for one in kept.processes] == [
         (one.hash, (10.0,)) for one in kept.commits
     ]
+    about = an_environment(git_commit=commits[0].hash, cpu_model="Another CPU")
+    with create_run(tmp_path / "runs" / commits[0].hash, about) as run:
+        run.write(a_process(10.0))
+        run.finish()
+    with pytest.raises(UsageError, match="are of several machines: CPU model: "):
+        releases.keep(config, "mill", tmp_path)
 
 
 def test_the_stand_in_is_the_same_each_time_and_names_what_to_install(tmp_path: Path):

@@ -16,7 +16,7 @@ from perfsuite.history.model import Change, Commit, Finding
 from perfsuite.history.reports import MOST, report_of, report_pages
 from perfsuite.history.share import share_interval
 from perfsuite.history.shelf import Shelf
-from perfsuite.records import Environment, Profile, Run
+from perfsuite.records import Environment, Operator, Profile, Run
 from perfsuite.store import create_run
 from tests.diff_profiles import closing_profiles, op, primitive, profile, python
 from tests.samples import an_environment
@@ -55,6 +55,16 @@ def runs(*profiles: Profile, **environment: object) -> tuple[Run, ...]:
         Run(f"run-{at}", "2026-01-01T00:00:00+00:00", "complete", an_environment(**environment), (one,))
         for at, one in enumerate(profiles)
     )
+
+
+def slower(one: Profile, factor: float) -> Profile:
+    """The same process on a machine that is slower throughout."""
+
+    def row(of: Operator) -> Operator:
+        samples = tuple(round(factor * ns) for ns in of.self_ns_samples)
+        return replace(of, self_ns=factor * of.self_ns, self_ns_samples=samples)
+
+    return replace(one, operators=tuple(map(row, one.operators)))
 
 
 def sides(slower: float = 1.2, processes: int = 3, seed: int = 1, **more: str):
@@ -143,6 +153,31 @@ def test_only_runs_of_one_machine_are_compared():
     found = explained((*base, other[0]), (*other[:2], *head))
     assert found.reasons == ()
     assert tuple(map(len, found.runs)) == (3, 3)
+
+
+def test_the_processes_of_another_night_do_not_count_where_both_took_turns():
+    """The machine was 30 % slower in the night before: with it, the step would have become faster."""
+    draw = random.Random(3)
+    slow = [slower(a_step(draw), 1.3) for _ in range(3)]
+    base, head = sides(1.2)
+    at_night = [*runs(*slow), *base]
+    began = [f"2026-01-01T00:0{minute}:00+00:00" for minute in (0, 1, 2)]
+    began += [f"2026-01-02T00:0{minute}:00+00:00" for minute in (0, 3, 4)]
+    ours = tuple(
+        replace(one, id=f"base-{number}", created=when)
+        for number, (one, when) in enumerate(zip(at_night, began, strict=True))
+    )
+    theirs = tuple(
+        replace(one, created=f"2026-01-02T00:0{minute}:00+00:00") for one, minute in zip(head, (1, 2, 5), strict=True)
+    )
+    found = explained(ours, theirs)
+    assert found.runs == (("base-3", "base-4", "base-5"), ("run-0", "run-1", "run-2"))
+    assert found.slower is True
+    assert found.culprit is not None
+    assert found.culprit.name == "convolution_backward"
+    # Nothing took turns with the night before, so of it alone all there is has to do.
+    alone = explained(ours[:3], theirs)
+    assert tuple(map(len, alone.runs)) == (3, 3)
 
 
 def test_between_two_machines_only_counts_are_compared():

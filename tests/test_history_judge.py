@@ -230,6 +230,16 @@ def test_what_was_found_while_the_line_was_short_stays_in_the_record():
     assert notes == (), "of the first nights of a long line nobody is told that they were not compared"
 
 
+@pytest.mark.parametrize("at", range(LONG - 4, LONG - 1))
+def test_what_was_found_just_before_a_line_became_long_stays_too(at):
+    """Its nights alone would show it only when there are four of them."""
+    values = drawn(LONG - 1, step_at=at, by=1.3)
+    shelf = in_turns({at - 1: 100.0, at: 130.0})
+    (short,), _ = judge([line(STEP, values)], shelf)
+    (found,), _ = judge([line(STEP, [*values, values[-1]])], shelf)
+    assert found.at == short.at == commit(at)
+
+
 def test_what_both_find_where_a_line_becomes_long_is_one():
     from perfsuite.history.levels import LEAST_BEFORE
 

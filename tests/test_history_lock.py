@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -86,6 +87,19 @@ def test_who_it_is_may_not_be_known_yet(tmp_path: Path, text: str) -> None:
         path.write_text(text)
         with pytest.raises(BusyError, match="not written down its name yet"), alone(path, "night"):
             pytest.fail("two hold it")
+
+
+def test_a_full_disk_keeps_nobody_from_holding_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with (
+        alone(tmp_path / "lock", "night"),
+        pytest.raises(BusyError, match="not written down its name yet"),
+        alone(tmp_path / "lock", "night"),
+    ):
+        pytest.fail("two hold it")
 
 
 def test_a_place_without_a_folder_is_one_line(tmp_path: Path) -> None:

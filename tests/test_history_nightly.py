@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from perfsuite.cli.history_parts import Place, last_night
 from perfsuite.errors import StoreError
 from perfsuite.history import nightly as nights
 from perfsuite.history import rounds, state
 from perfsuite.history.asv_files import HistoryError
 from perfsuite.history.asv_process import Asv, End, Watch, fix_machine, telling_line
-from perfsuite.history.lock import BusyError, alone
+from perfsuite.history.lock import BusyError, alone, measuring_alone
 from perfsuite.history.model import Absent, Benchmark, Change, Commit, Finding, Night, Series, Stack
 from perfsuite.history.nightly import NightOptions, Parts, exit_code, nightly
 from perfsuite.history.results import load_series
@@ -218,6 +221,37 @@ def test_nothing_is_measured_for_the_sake_of_a_commit_that_failed_before(scene: 
     assert scene.asv.calls == [["v2.3.0"]]
 
 
+def test_a_commit_that_fails_every_night_keeps_no_other_from_being_measured(scene: Scene) -> None:
+    failures = scene.folder / "env" / "failures"
+    failures.mkdir(parents=True)
+    (failures / f"{COMMITS[3].hash}.json").write_text(json.dumps({"reason": "no torch==2.3", "at": "x"}))
+    for label in ("v2.2.0", "v2.1.0", "v2.0.0", "v2.3.0"):
+        assert [one.label for one in scene.night(rounds=1, newest=1).measured] == [label]
+
+
+def test_results_of_another_machine_are_neither_taken_for_ours_nor_added_to(scene: Scene) -> None:
+    write_table(scene.folder / "results")
+    path = write_result(scene.folder / "results", "mill", COMMITS[1].hash, {STEP: [[1.0], [1.0]]}, claimed="barn")
+    before = path.read_bytes()
+    night = scene.night(rounds=1, beside=True)
+    assert [(one.commit.label, one.reason) for one in night.skipped] == [
+        ("v2.1.0", f"{path} is of machine 'barn': move it into that machine's folder")
+    ]
+    assert [one.label for one in night.measured] == ["v2.3.0", "v2.2.0", "v2.0.0"]
+    assert exit_code(night) == 4
+    assert path.read_bytes() == before
+    scene.night(rounds=1, beside=True)
+    assert set(scene.samples().values()) == {1}, "nothing is measured again for its sake"
+    path.unlink()
+    assert [one.label for one in scene.night(rounds=1).measured] == ["v2.1.0"]
+
+
+def test_results_that_cannot_be_read_are_one_line(scene: Scene) -> None:
+    (scene.folder / "results" / "mill" / "0-odd.json").mkdir(parents=True)
+    with pytest.raises(HistoryError, match=r"0-odd\.json: cannot be read: Is a directory$"):
+        scene.night()
+
+
 def test_a_neighbour_that_fails_is_a_note_and_keeps_what_it_had(scene: Scene) -> None:
     scene.absent = {"v2.3.0"}
     scene.night(rounds=1)
@@ -379,7 +413,12 @@ def test_damaged_files_are_put_aside_and_measured_again(scene: Scene) -> None:
 def test_two_at_once(scene: Scene) -> None:
     with alone(scene.state().lock, "night"), pytest.raises(BusyError, match="another night is running: process"):
         scene.night()
+    # Of another history, or under another name of the machine, which would be timed along with it.
+    other = State(scene.folder / "other")
+    with measuring_alone(other.lock, scene.folder / "env"), pytest.raises(BusyError, match=r"env/night\.lock"):
+        scene.night()
     assert scene.asv.calls == []
+    assert len(scene.night(rounds=1).measured) == 4
 
 
 # --- killed -----------------------------------------------------------------------------------------
@@ -438,6 +477,28 @@ def test_a_night_that_is_killed_anywhere_is_gone_on_with(tmp_path: Path, monkeyp
     assert folder_number > 25
 
 
+def test_what_was_put_aside_comes_back_on_a_disk_that_was_full(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.night(rounds=1)
+    (path,) = (scene.folder / "results" / "mill").glob(f"{COMMITS[1].hash[:8]}-*.json")
+    before = path.read_bytes()
+
+    def cut(due: Sequence[Commit]) -> End:
+        path.write_bytes(before[:100])
+        return End(1, "OSError: [Errno 28] No space left on device")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    scene.asv.instead = {2: cut}
+    with monkeypatch.context() as patched:
+        patched.setattr(rounds, "write_atomically", full)
+        with pytest.raises(StoreError, match="No space left on device; free some space"):
+            scene.night(rounds=1, again=("v2.1.0",))
+    assert not path.exists()
+    assert scene.night(rounds=1).measured == ()
+    assert path.read_bytes() == before
+
+
 def unprotected(self: Any, due: Any, done: Any, runner: Any, show: Any) -> Any:
     """The round of the class, without its ``finally``."""
     self.state.begin_round({one.hash: done[one.hash] for one in due}, self.results)
@@ -465,6 +526,16 @@ def test_an_interruption_keeps_what_was_measured(scene: Scene) -> None:
     scene.night()
     assert scene.samples() == {one.label: 3 for one in COMMITS}
     assert scene.asv.calls == [["v2.3.0", "v2.2.0", "v2.1.0", "v2.0.0"], ["v2.1.0", "v2.2.0", "v2.3.0"]]
+
+
+def test_what_the_last_night_did_need_not_be_known(tmp_path: Path) -> None:
+    place = Place(settings(tmp_path), "mill", State(tmp_path / "nightly"))
+    place.state.prepare()
+    assert last_night(place) is None
+    place.state.save_night(Night("a", "b"))
+    assert last_night(place) == Night("a", "b")
+    (tmp_path / "nightly" / "night.json").write_text('{"format": 9}')
+    assert last_night(place) is None
 
 
 @pytest.mark.parametrize("name", ["findings.json", "rounds.json", "round.json"])
@@ -577,6 +648,9 @@ def test_where_asv_is_by_its_log(tmp_path: Path) -> None:
     watch()
     watch()
     assert shown == ["v2.1.0, 0 %", "v2.1.0, 37 %"]
+    log.unlink()
+    watch()  # and the night goes on
+    assert len(shown) == 2
 
 
 def test_the_line_that_says_why(tmp_path: Path) -> None:
@@ -629,6 +703,11 @@ def test_the_machine_is_told_to_asv_once_and_for_all(tmp_path: Path, monkeypatch
     beside.write_text('{"mach')
     fix_machine(results, "mill")
     assert json.loads(beside.read_text()) == {"machine": "mill", "os": "Linux 6.1", "ram": "64", "version": 1}
+    other = json.dumps({"machine": "barn", "os": "", "version": 1})
+    beside.write_text(other)
+    with pytest.raises(HistoryError, match="are of machine 'barn': say --machine barn, or move the folder"):
+        fix_machine(results, "mill")
+    assert beside.read_text() == other
     file.write_text("{")
     with pytest.raises(HistoryError, match=r"\.asv-machine\.json.*mend it or remove it"):
         fix_machine(results, "mill")

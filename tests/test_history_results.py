@@ -149,6 +149,19 @@ def test_of_two_environments_the_last_one_counts(results: Path) -> None:
     assert "v2.1.0" in note
 
 
+def test_a_time_that_there_is_not_costs_that_file_alone(results: Path) -> None:
+    write_result(results, "mill", COMMITS[0].hash, {STEP: [[1.0], [2.0]]})
+    path = write_result(results, "mill", COMMITS[1].hash, {STEP: [[1.0], [2.0]]})
+    found = json.loads(path.read_text())
+    at = found["result_columns"].index("started_at")
+    for time in (1e15, 1e20, 1e25):
+        found["results"][STEP][at] = time
+        path.write_text(json.dumps(found))
+        series, (note,) = load(results)
+        assert [one.commit.position for one in series[f"{STEP}(lstm)"].points] == [0]
+        assert str(path) in note
+
+
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '{"version": 1}', '{"version": 2, "x": {}}'])
 def test_results_without_a_table_are_an_error(results: Path, text: str | None) -> None:
     write_result(results, "mill", COMMITS[1].hash, {STEP: [[1.0], [2.0]]})

@@ -104,7 +104,7 @@ def test_how_it_is_found_and_where_asv_differs_is_told(operators):
 
 
 def test_the_badge_is_there(made):
-    assert "regression" in (made.html_dir / "badge.svg").read_text(encoding="utf-8")
+    assert "training time: 1 regression" in (made.html_dir / "badge.svg").read_text(encoding="utf-8")
 
 
 def test_reports_are_made_once_and_those_that_nobody_needs_go(made, tmp_path):
@@ -127,6 +127,24 @@ def test_pages_are_kept_by_what_they_are_made_of(tmp_path):
     assert kept.find(["ab"]) is None
     KeptPages(tmp_path).sweep()
     assert kept.find(["a", "b"]) is None
+
+
+def test_pages_that_cannot_be_kept_are_no_failure(tmp_path):
+    (tmp_path / "runs").write_text("a file in the place of the folder")
+    kept = KeptPages(tmp_path / "runs")
+    kept.keep(["a"], "page")
+    assert kept.find(["a"]) is None
+
+
+def test_where_nothing_was_measured_the_badge_does_not_say_that_all_is_well(tmp_path):
+    made = make_history(tmp_path / "history", 2, recorded=())
+    for path in (made.folder / "results" / "runner").glob("*-*.json"):
+        path.unlink()
+    done = publish(made.config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    badge = (made.html_dir / "badge.svg").read_text(encoding="utf-8")
+    assert "not finished" in badge
+    assert "no regression" not in badge
 
 
 def test_without_runs_there_is_a_site_all_the_same(tmp_path):

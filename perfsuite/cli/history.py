@@ -95,7 +95,7 @@ def nightly(
     Exits with 0 if nothing new regressed, 1 on a new regression, 2 for bad input or if another night is running, 4 if
     a commit could not be measured, 130 after Ctrl-C; of several the first of 2, 1, 4, 0.
     """
-    from perfsuite.cli.history_parts import Place, parts_of
+    from perfsuite.cli.history_parts import Place, last_night, parts_of
     from perfsuite.history.nightly import NightOptions, exit_code
     from perfsuite.history.nightly import nightly as run_night
     from perfsuite.present.history.lines import render_night
@@ -104,7 +104,7 @@ def nightly(
     file = target(summary) if summary is not None else None
     place = Place.of(**where)
     options = NightOptions(place.machine, rounds, place.newest(newest), free_gib, not no_publish, not new_only, again)
-    before = place.state.last_night()
+    before = last_night(place)
     with stopped_like_interrupted():
         try:
             with progress_line() as progress:
@@ -114,7 +114,7 @@ def nightly(
             raise
         except PerfsuiteError:
             # What was measured and judged before it failed is worth reading all the same.
-            found = place.state.last_night()
+            found = last_night(place)
             if found is not None and found.ended is not None and found != before:
                 write(render_night(found))
             raise
@@ -169,12 +169,16 @@ def import_command(runs: tuple[str, ...], directory: Path, **where: Any) -> int:
     from perfsuite.store import resolve_run
 
     place = Place.of(**where)
-    paths = [resolve_run(one, directory) for one in runs]
+    code, paths = 0, []
+    for name in runs:
+        try:
+            paths.append(resolve_run(name, directory))
+        except PerfsuiteError as error:  # the others are brought in
+            code = fail(str(error), error.exit_code)
     commits, notes = place.commits(fetch=False)
     with alone(place.state.lock, "night"):
         fix_machine(place.settings.results_dir, place.machine)
         found = import_runs(paths, place.settings, commits, machine=place.machine)
-    code = 0
     for note in notes:
         tell(f"note: {note}")
     for one in found:
@@ -213,19 +217,20 @@ def bisect(benchmark: str, good: str, bad: str, confidence: float, max_pairs: in
     from perfsuite.cli.history_parts import Place, explained, span
     from perfsuite.history.bisect import BisectOptions
     from perfsuite.history.bisect import bisect as run_bisection
-    from perfsuite.history.lock import alone
-    from perfsuite.history.measuring import measuring, target_of
+    from perfsuite.history.lock import measuring_alone
+    from perfsuite.history.measuring import check_target, measuring, target_of
     from perfsuite.present.history.lines import render_bisection, render_decision
 
     what = target_of(benchmark)
     place = Place.of(**where)
+    check_target(what, place.settings)
     commits, notes = place.commits(fetch=True)
     for note in notes:
         tell(f"note: {note}")
     between = span(place, commits, good, bad)
     measure = measuring(place.settings, between.stacks, what)
     options = BisectOptions(confidence=confidence / 100, max_pairs=max_pairs)
-    with stopped_like_interrupted(), alone(place.state.lock, "night"):
+    with stopped_like_interrupted(), measuring_alone(place.state.lock, place.settings.env_dir):
         with progress_line() as progress:
 
             def decided(decision: Decision) -> None:

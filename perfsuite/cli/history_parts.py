@@ -85,13 +85,11 @@ class Place:
 
         Raises:
             StoreError: the configuration cannot be written.
-            HistoryError: asv is not there, or its list of machines cannot be written.
+            HistoryError: asv's list of machines cannot be written, or the machine's results are another one's.
         """
-        from perfsuite.history.asv_files import asv
         from perfsuite.history.asv_process import Asv, fix_machine
         from perfsuite.store.files import reason, write_atomically
 
-        asv("main")
         config = self.state.folder / "asv.conf.json"
         try:
             write_atomically(
@@ -110,12 +108,26 @@ class Place:
         return Explainer(Shelf(self.settings.runs_dir))
 
 
+def last_night(place: Place) -> Night | None:
+    """What the last night did, as far as it came; None if there was none, or one that cannot be read."""
+    try:
+        return place.state.last_night()
+    except StoreError:
+        return None
+
+
 def parts_of(place: Place) -> Parts:
-    """What a night is made of."""
+    """What a night is made of.
+
+    Raises:
+        HistoryError: asv is not there.
+    """
+    from perfsuite.history.asv_files import asv
     from perfsuite.history.installer import is_installed, prune
     from perfsuite.history.nightly import Parts
     from perfsuite.history.wheels import stack_of
 
+    asv("main")  # before a repository is cloned for half an hour
     settings = place.settings
     return Parts(
         commits=lambda: place.commits(fetch=True),

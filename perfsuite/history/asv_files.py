@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from perfsuite.errors import PerfsuiteError
+from perfsuite.store.files import reason
 
 #: What lies beside results and is none.
 _OTHERS = ("machine.json", "benchmarks.json")
@@ -47,8 +48,24 @@ def result_files(folder: Path) -> tuple[Path, ...]:
 
 
 def contents(folder: Path, commit: str) -> dict[str, bytes]:
-    """The files of a commit by name, as they are; one for each environment of asv's."""
-    return {path.name: path.read_bytes() for path in sorted(folder.glob(f"{commit[:DIGITS]}-*.json"))}
+    """The files of a commit by name, as they are; one for each environment of asv's.
+
+    Raises:
+        HistoryError: one cannot be read.
+    """
+    return {path.name: read(path) for path in sorted(folder.glob(f"{commit[:DIGITS]}-*.json"))}
+
+
+def read(path: Path) -> bytes:
+    """What is in a file.
+
+    Raises:
+        HistoryError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise HistoryError(f"{path}: cannot be read: {reason(error)}") from error
 
 
 def parse(data: bytes) -> dict[str, Any]:
@@ -74,6 +91,13 @@ def parse(data: bytes) -> dict[str, Any]:
 def has_values(found: Mapping[str, Any]) -> bool:
     """Whether anything was measured; asv writes a file too where nothing was."""
     return any(map(_is_value, (value for row in _rows(found).values() for value in _of(row, "result"))))
+
+
+def machine_of(found: Mapping[str, Any]) -> str | None:
+    """The machine that it says it is of; None if it does not say."""
+    about = found.get("params")
+    name = about.get("machine") if isinstance(about, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def failed(found: Mapping[str, Any]) -> tuple[str, ...]:

@@ -142,10 +142,13 @@ class Watch:
         self._per_cent = "0"
 
     def __call__(self) -> None:
-        """Look at what has been written since the last time."""
-        with open(self._log, "rb") as file:
-            file.seek(self._place)
-            text = file.read()
+        """Look at what has been written since the last time; a log that is gone costs nothing but this."""
+        try:
+            with open(self._log, "rb") as file:
+                file.seek(self._place)
+                text = file.read()
+        except OSError:
+            return
         self._place += len(text)
         lines = text.decode("utf-8", "replace")
         for found in _COMMIT.finditer(lines):
@@ -185,7 +188,8 @@ def fix_machine(results_dir: Path, machine: str) -> None:
     would have guessed, and fails where that is the name.
 
     Raises:
-        HistoryError: asv's file cannot be read or written, and it knows other machines, which must not be lost.
+        HistoryError: the folder's results are of another machine; or asv's file cannot be read or written, and it
+            knows other machines, which must not be lost.
     """
     path = Path.home() / ".asv-machine.json"
     try:
@@ -195,7 +199,7 @@ def fix_machine(results_dir: Path, machine: str) -> None:
     except (OSError, ValueError) as error:
         raise HistoryError(f"{path}: asv's list of machines cannot be read ({error}): mend it or remove it") from None
     beside = results_dir / machine / "machine.json"
-    values = _machine_of(beside, machine)
+    values = _machine_in(beside, machine)
     damaged = values is None and beside.exists()
     values = values or known.get(machine)
     if not isinstance(values, dict) or values.get("machine") != machine:
@@ -214,11 +218,15 @@ def _as_json(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, indent=4, sort_keys=True) + "\n").encode()
 
 
-def _machine_of(path: Path, machine: str) -> dict[str, Any] | None:
+def _machine_in(path: Path, machine: str) -> dict[str, Any] | None:
+    """What asv keeps of the machine beside its results; None if that is not there, or damaged."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
-    if not isinstance(found, dict) or found.get("machine") != machine:
+    name = found.get("machine") if isinstance(found, dict) else None
+    if not isinstance(name, str):
         return None
+    if name != machine:
+        raise HistoryError(f"{path}: these results are of machine {name!r}: say --machine {name}, or move the folder")
     return {key: value for key, value in found.items() if key != "version"}

@@ -6,12 +6,14 @@ its code left the branch, so that what happened on the branch afterwards does no
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -48,25 +50,59 @@ def ensure_repository(settings: HistorySettings, fetch: bool = True) -> Path:
         if settings.is_remote and fetch:
             run_git(path, "fetch", "--quiet", "origin")
         return path
-    # Under its own name only once it is whole: asv takes any folder with objects in it for a mirror.
-    arriving = path.with_name(f".new-{path.name}")
-    command = ["git", "clone", "--quiet", "--mirror", "--filter=blob:none", settings.repo, str(arriving)]
-    variables = {key: value for key, value in os.environ.items() if key not in OF_ANOTHER_REPOSITORY}
     try:
-        shutil.rmtree(arriving, ignore_errors=True)  # of a clone that was killed
-        path.parent.mkdir(parents=True, exist_ok=True)
-        done = run_child(command, variables | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}, _CLONE_SECONDS)
-        if done.returncode:
-            said = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit status {done.returncode}"]
-            raise UsageError(f"{settings.repo} cannot be cloned: {said[-1].removeprefix('fatal: ')}")
-        os.rename(arriving, path)
+        # Under its own name only once it is whole: asv takes any folder with objects in it for a mirror.
+        with _arriving(path.with_name(f".new-{path.name}"), settings.repo) as arriving:
+            _clone(settings.repo, arriving)
+            os.rename(arriving, path)
     except subprocess.TimeoutExpired:
         raise UsageError(f"{settings.repo} cannot be cloned within {_CLONE_SECONDS:g} s") from None
     except OSError as error:
         raise UsageError(f"{settings.repo} cannot be cloned to {path}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(arriving, ignore_errors=True)
     return path
+
+
+def _clone(repo: str, folder: Path) -> None:
+    command = ["git", "clone", "--quiet", "--mirror", "--filter=blob:none", repo, str(folder)]
+    variables = {key: value for key, value in os.environ.items() if key not in OF_ANOTHER_REPOSITORY}
+    done = run_child(command, variables | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}, _CLONE_SECONDS)
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit status {done.returncode}"]
+        raise UsageError(f"{repo} cannot be cloned: {said[-1].removeprefix('fatal: ')}")
+
+
+@contextlib.contextmanager
+def _arriving(folder: Path, repo: str) -> Iterator[Path]:
+    """An empty folder that nobody else clones into; it is gone afterwards, unless it was renamed.
+
+    Raises:
+        UsageError: another process clones into it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if not _is_mine(descriptor, folder):
+            raise UsageError(f"{repo} is being cloned to {folder} by another process: wait for it")
+        for left in folder.iterdir():  # by a clone that was killed
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(descriptor)
+
+
+def _is_mine(descriptor: int, folder: Path) -> bool:
+    """Whether the open folder is locked by us now, and still has this name: who is done with it renames it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), os.stat(folder))
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 def branch_commits(repo_path: Path, branch: str, tag_pattern: str = RELEASE_TAGS) -> tuple[Commit, ...]:
@@ -121,7 +157,10 @@ def file_at(repo_path: Path, commit: str, path: str) -> bytes:
 def _check(path: Path) -> None:
     # As asv looks: git itself would take a plain folder for a part of the repository around it.
     if not ((path / ".git").exists() or (path / "objects").is_dir()):
-        raise UsageError(f"{path} is no git repository: see `repo` in the configuration, or remove the folder")
+        raise UsageError(
+            f"{path} is no git repository: see `repo` in the configuration, or --repo; a damaged mirror is made anew "
+            "if it is removed"
+        )
 
 
 def _resolve(repo_path: Path, name: str) -> str:

@@ -265,7 +265,10 @@ def _later(measured: str, known_ms: Any) -> datetime:
     found = datetime.fromisoformat(measured)
     if not _is_number(known_ms):
         return found
-    return max(found, datetime.fromtimestamp(known_ms / 1000, timezone.utc))
+    try:
+        return max(found, datetime.fromtimestamp(known_ms / 1000, timezone.utc))
+    except (OSError, OverflowError, ValueError):  # no time that there is
+        return found
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -1,8 +1,9 @@
 """What explains a change between two commits: the runs that were recorded at both, compared.
 
-The runs of a side are merged with the process as the unit, and the ledgers of both sides are subtracted: what the
-profiled step took longer is exactly the sum of what its rows took longer.  Rows of one operator, in all modules and
-under all its names, are one contributor, whose share of the whole is what people ask for.
+Where there are runs that took turns it is these, or nights would be compared.  Those of a side are merged with the
+process as the unit, and the ledgers of both sides are subtracted: what the profiled step took longer is exactly the sum
+of what its rows took longer.  Rows of one operator, in all modules and under all its names, are one contributor, whose
+share of the whole is what people ask for.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from perfsuite.analyse.diff.model import Change
 from perfsuite.gate.merge import merge
 from perfsuite.history.model import Commit
 from perfsuite.history.names import tracked_name
+from perfsuite.history.processes import Sides, runs_in_turns
 from perfsuite.history.share import share_interval
 from perfsuite.history.shelf import Shelf
 from perfsuite.records import Profile, Run
@@ -147,12 +149,14 @@ def explain_runs(
 ) -> Explanation | None:
     """As :func:`explain`, of runs that are loaded, the newest of a side first.
 
-    Where a side has runs of several machines, those of the machine that both sides have most runs of are compared.
+    Where no two of each side took turns, and a side has runs of several machines, those of the machine that both sides
+    have most runs of are compared.
     """
     having = [tuple(run for run in runs if _profile(run, workload) is not None) for runs in (base, head)]
     if not all(having):
         return None
-    (ours, theirs), reasons = _comparable(*having)
+    turns = runs_in_turns(before, at, *having)
+    (ours, theirs), reasons = _comparable(*having) if turns is None else (turns, ())
     merged = [merge([one for run in side if (one := _profile(run, workload)) is not None]) for side in (ours, theirs)]
     reasons += workload_reasons(*merged)
     diff = diff_profiles(merged[0], merged[1], confidence)
@@ -181,11 +185,9 @@ def _ids(runs: Sequence[Run]) -> tuple[str, ...]:
     return tuple(run.id for run in runs)
 
 
-def _comparable(
-    base: tuple[Run, ...], head: tuple[Run, ...]
-) -> tuple[tuple[tuple[Run, ...], tuple[Run, ...]], tuple[str, ...]]:
+def _comparable(base: tuple[Run, ...], head: tuple[Run, ...]) -> tuple[Sides, tuple[str, ...]]:
     """The runs of one machine on either side, as many as can be; of the newest ones why there is no such machine."""
-    best: tuple[tuple[Run, ...], tuple[Run, ...]] | None = None
+    best: Sides | None = None
     for anchor in head:
         ours, theirs = (_like(anchor, side) for side in (base, head))
         if ours and (best is None or min(len(ours), len(theirs)) > min(map(len, best))):

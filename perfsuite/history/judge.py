@@ -11,7 +11,6 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from perfsuite.changes import LEAST_BEFORE
 from perfsuite.history.counts import by_counts
 from perfsuite.history.levels import LONG, by_levels, level_change, with_recoveries
 from perfsuite.history.marks import environment_between
@@ -44,8 +43,8 @@ def judge(
     timed = [one for one in known if _measure(one) in LEADING and one not in counts]
     long = [one for one in timed if len(one.points) >= LONG]
     short = [one for one in timed if 1 < len(one.points) < LONG]
-    # Of a long line the first nights are too few to learn its noise from: what was found when there were no more stays.
-    early = [Series(one.benchmark, one.points[:LEAST_BEFORE]) for one in long]
+    # What was found of a line while it was short stays: its first nights only teach what its later ones are judged by.
+    early = [Series(one.benchmark, one.points[: LONG - 1]) for one in long]
     order = {hash_: number for number, hash_ in enumerate(_places(known))}
     processes = Processes(shelf)
     neighbours, left = processes.neighbours([*short, *early], threshold)

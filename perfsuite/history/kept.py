@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from perfsuite.errors import StoreError
 from perfsuite.store.files import write_text
 
 #: A folder among those of commits, none of which begins so.
@@ -32,14 +33,11 @@ class KeptPages:
         return text
 
     def keep(self, made_of: Sequence[str], page: str) -> None:
-        """Keep a page; where that is not possible it will be made again.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
+        """Keep a page; where that is not possible it will be made again."""
         path = self._path(made_of)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, page)
+        with contextlib.suppress(OSError, StoreError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, page)
         self._used.add(path)
 
     def sweep(self) -> None:

@@ -33,13 +33,27 @@ def alone(path: Path, what: str) -> Iterator[None]:
 
     Raises:
         BusyError: another process holds it.
-        StoreError: the file cannot be made or written, or its file system has no locks.
+        StoreError: the file cannot be made, or its file system has no locks.
     """
     descriptor = _locked(path, what)
     try:
         yield
     finally:
         release(descriptor)
+
+
+@contextlib.contextmanager
+def measuring_alone(lock: Path, env_dir: Path) -> Iterator[None]:
+    """Hold the lock of a machine's nights, and that of the environments they measure in.
+
+    Two histories with the same environments, or one under two names of the machine, would time each other's load, and
+    remove environments that the other one is in.
+
+    Raises:
+        As :func:`alone`.
+    """
+    with alone(lock, "night"), alone(env_dir / "night.lock", "night"):
+        yield
 
 
 def _locked(path: Path, what: str) -> int:
@@ -50,9 +64,10 @@ def _locked(path: Path, what: str) -> int:
         raise StoreError(f"cannot lock {path}: {reason(error)}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        me = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(me).encode(), 0)
+        with contextlib.suppress(OSError):  # on a full disk it is held all the same, by nobody knows whom
+            me = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(me).encode(), 0)
     except BlockingIOError:
         holder = _holder(descriptor)
         os.close(descriptor)

@@ -21,7 +21,7 @@ from perfsuite.history.installer import install
 from perfsuite.history.model import Commit, Stack
 from perfsuite.history.requirements import distribution, is_file_or_url
 from perfsuite.history.settings import HistorySettings
-from perfsuite.history.values import SINGLE, UNITS, values_of
+from perfsuite.history.values import PHASES, SINGLE, UNITS, values_of
 from perfsuite.quiet import as_list, quiet_settings
 from perfsuite.stats import median
 from perfsuite.store import load_run
@@ -67,6 +67,19 @@ def target_of(text: str) -> Target:
     if not 1 <= len(arguments) <= 2:
         raise UsageError(f"{text!r}: of which workload? write it as track_{name}(retinanet)")
     return Target(arguments[0], name, *arguments[1:])
+
+
+def check_target(target: Target, settings: HistorySettings) -> None:
+    """Whether the history measures it, as far as that can be told before gigabytes are installed.
+
+    Raises:
+        UsageError: it does not.
+    """
+    known = (*settings.workloads, *SINGLE.values())
+    if settings.workloads and target.workload not in known:
+        raise UsageError(f"the history measures no {target.workload!r}, but {', '.join(known)}")
+    if target.measure == "phase" and target.part not in PHASES:
+        raise UsageError(f"a step has no phase {target.part!r}, but {', '.join(PHASES)}")
 
 
 def measuring(settings: HistorySettings, stacks: Mapping[str, Stack], target: Target) -> Callable[[Commit], float]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from perfsuite.history.asv_files import HistoryError, result_files
 from perfsuite.history.levels import LONG
-from perfsuite.history.lock import alone
+from perfsuite.history.lock import measuring_alone
 from perfsuite.history.model import Absent, Commit, Finding, Night, Series, Stack
 from perfsuite.history.process import end_marked
 from perfsuite.history.results import read_benchmarks
@@ -83,14 +83,14 @@ def nightly(
     """Measure what is new, judge, tell and publish.
 
     Raises:
-        BusyError: another night is at it.
+        BusyError: another night is at it, of this history or of one with the same environments.
         HistoryError: asv does not work, or the site could not be made; what was measured and judged is kept, and a
             regression that could not be published counts as new again the next time.
         PerfsuiteError: the configuration is wrong, the disk is full, a file of the state is damaged.
         KeyboardInterrupt: after everything that was started has been ended; the next night goes on.
     """
     state.prepare()
-    with alone(state.lock, "night"):
+    with measuring_alone(state.lock, settings.env_dir):
         return _Night(settings, options, state, parts, progress).run()
 
 
@@ -186,17 +186,17 @@ class _Night:
         """What is to be measured, the newest first, and what it takes."""
         again = {self.parts.named(commits, name).hash for name in self.options.again}
         measured = self.rounds.measured() - again
-        wanted: list[Commit] = []
-        stacks: list[Stack] = []
+        wanted: dict[Commit, Stack] = {}
         new = absent = 0
-        for one in reversed(commits):
+        failed = self._failed()
+        # What could not be installed the last time is chosen last, or it would take the places of others every night.
+        for one in sorted(commits, key=lambda one: (one.hash in failed, -one.position)):
             asked = one.hash in again
             if one.hash in measured or (new == self.options.newest and not asked):
                 continue
             stack = self.parts.stack_of(one)
             if not isinstance(stack, Absent):
-                wanted.append(one)
-                stacks.append(stack)
+                wanted[one] = stack
                 new += not asked
             elif asked:
                 self.notes.append(f"{one.label} could not be measured again: {stack.reason}")
@@ -204,7 +204,7 @@ class _Night:
                 absent += 1
         if absent and not wanted and not measured:
             self.notes.append(f"none of {absent} commits of {self.settings.branch} can be installed")
-        return wanted, stacks
+        return sorted(wanted, key=lambda one: -one.position), list(wanted.values())
 
     def _beside(self, commits: Sequence[Commit], wanted: Sequence[Commit]) -> list[Commit]:
         """Neighbours of new commits that were measured in other nights, to be measured again with them.
@@ -214,7 +214,8 @@ class _Night:
         """
         measured = self.rounds.measured()
         # One that could not be installed the last time most likely cannot be now: nothing is measured for its sake.
-        hopeful = [one for one in wanted if not (self.rounds.failures / f"{one.hash}.json").exists()]
+        left = self._failed() | self.rounds.foreign(wanted).keys()
+        hopeful = [one for one in wanted if one.hash not in left]
         known = [one for one in commits if one.hash in measured or one in hopeful]
         if len(known) >= LONG:
             return []
@@ -223,6 +224,10 @@ class _Night:
             if (one in hopeful) != (other in hopeful):
                 neighbours.append(one if other in hopeful else other)
         return [one for one in dict.fromkeys(neighbours) if isinstance(self.parts.stack_of(one), Stack)]
+
+    def _failed(self) -> set[str]:
+        """Commits that could not be installed when that was tried last; their hashes."""
+        return {path.stem for path in self.rounds.failures.glob("*.json")}
 
     def _check_disk(self, stacks: Sequence[Stack]) -> None:
         """There must be room for an environment, or what is not needed goes.
@@ -237,7 +242,7 @@ class _Night:
         if free < self.options.free_gib:
             raise HistoryError(
                 f"{free:.1f} GiB free where environments are made, in {self.settings.env_dir}, and "
-                f"{self.options.free_gib:g} are needed: free some space, or say --free-gib"
+                f"{self.options.free_gib:g} are needed: free some space, lower `disk_gib`, or say --free-gib"
             )
 
     def _free_gib(self) -> float:

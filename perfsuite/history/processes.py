@@ -11,14 +11,15 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import datetime
+from typing import Protocol, TypeVar
 
 from perfsuite.analyse.diff.comparable import machine_reasons
 from perfsuite.history.levels import LONG, with_recoveries
 from perfsuite.history.model import Benchmark, Change, Commit, Series
 from perfsuite.history.recorded import Recorded
 from perfsuite.history.values import place_of
-from perfsuite.records import Environment
+from perfsuite.records import Environment, Run
 from perfsuite.stats import mean, median, student_t_quantile
 
 #: With which all intervals of a family hold at once.
@@ -43,14 +44,50 @@ class Runs(Protocol):
 
 
 @dataclass(frozen=True)
-class _Process:
-    """One process, and the logarithm of the median of what it measured."""
+class _Turn:
+    """One process of a commit."""
 
     commit: Commit
     environment: Environment
     #: Seconds since 1970.
     began: float
+
+
+@dataclass(frozen=True)
+class _Process(_Turn):
+    """And the logarithm of the median of what it measured."""
+
     log: float
+
+
+@dataclass(frozen=True)
+class _Recording(_Turn):
+    """And its run."""
+
+    run: Run
+
+
+_T = TypeVar("_T", bound=_Turn)
+#: The runs of two commits.
+Sides = tuple[tuple[Run, ...], tuple[Run, ...]]
+
+
+def runs_in_turns(before: Commit, at: Commit, base: Sequence[Run], head: Sequence[Run]) -> Sides | None:
+    """Of the runs of two commits those that took turns in the last sitting in which both did, in their order.
+
+    None where there are no two of each.
+    """
+    found = [
+        _Recording(commit, run.environment, datetime.fromisoformat(run.created).timestamp(), run)
+        for commit, side in ((before, base), (at, head))
+        for run in side
+    ]
+    for sitting in reversed(_sittings(found)):
+        turns = {id(one.run) for one in _turns(sitting)}
+        ours, theirs = (tuple(run for run in side if id(run) in turns) for side in (base, head))
+        if min(len(ours), len(theirs)) >= _LEAST_PROCESSES:
+            return ours, theirs
+    return None
 
 
 class Processes:
@@ -148,9 +185,9 @@ def _commits(series: Series) -> tuple[Commit, ...]:
     return tuple(dict.fromkeys(point.commit for point in series.points))
 
 
-def _sittings(processes: Sequence[_Process]) -> list[list[_Process]]:
+def _sittings(processes: Sequence[_T]) -> list[list[_T]]:
     """Processes of one machine that ran soon after one another, the last sitting at the end."""
-    found: list[list[_Process]] = []
+    found: list[list[_T]] = []
     for one in sorted(processes, key=lambda one: one.began):
         same = (
             sitting
@@ -166,7 +203,7 @@ def _sittings(processes: Sequence[_Process]) -> list[list[_Process]]:
     return found
 
 
-def _turns(processes: Sequence[_Process]) -> list[_Process]:
+def _turns(processes: Sequence[_T]) -> list[_T]:
     """Those of two commits that took turns, in their order.
 
     What one commit had to itself at the beginning or at the end goes, but for the process next to one of the other's.

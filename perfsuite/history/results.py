@@ -64,7 +64,7 @@ def load_series(
             continue
         try:
             points = list(_points(result, commit, machine, table, notes))
-        except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        except (OSError, TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
             notes.add("results that cannot be read are left out", f"{path} ({type(error).__name__}: {error})")
             continue
         for key, point in points:

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from perfsuite.errors import StoreError
 from perfsuite.gate.child import interrupts_held
@@ -28,7 +28,9 @@ from perfsuite.history.asv_files import (
     failed,
     has_values,
     keep_values,
+    machine_of,
     parse,
+    read,
     result_files,
 )
 from perfsuite.history.asv_process import End
@@ -86,7 +88,7 @@ class Rounds:
             self.state.end_round()
         for path in result_files(self.results):
             try:
-                parse(path.read_bytes())
+                parse(read(path))
             except DamagedError as error:
                 self._put_aside(path, error)
         # Of a file that is gone the rounds are, too.
@@ -100,12 +102,25 @@ class Rounds:
         return self._with_values() - set(self.lacking())
 
     def _with_values(self) -> set[str]:
-        found = set()
+        known = self._documents()
+        return {str(one["commit_hash"]) for _, one in known if has_values(one) and not self._is_foreign(one)}
+
+    def _documents(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         for path in result_files(self.results):
-            document = parse(path.read_bytes())
-            if has_values(document):
-                found.add(str(document["commit_hash"]))
-        return found
+            yield path, parse(read(path))
+
+    def _is_foreign(self, document: Mapping[str, Any]) -> bool:
+        return machine_of(document) not in (None, self.results.name)
+
+    def foreign(self, commits: Sequence[Commit]) -> dict[str, str]:
+        """Why commits are not measured that have results of another machine: asv would add to these, as if they were
+        this one's, and shows nothing of them."""
+        wanted = {one.hash for one in commits}
+        return {
+            str(one["commit_hash"]): f"{path} is of machine {machine_of(one)!r}: move it into that machine's folder"
+            for path, one in self._documents()
+            if one["commit_hash"] in wanted and self._is_foreign(one)
+        }
 
     def lacking(self) -> dict[str, int]:
         """Commits that were begun and lack rounds, and how many they have."""
@@ -120,7 +135,7 @@ class Rounds:
         """
         lacking = self.lacking()
         done = {one.hash: lacking.get(one.hash, 0) for one in commits}
-        given_up: dict[str, str] = {}
+        given_up = self.foreign(commits)
         for number in range(self.wanted):
             due = [one for one in commits if done[one.hash] < self.wanted and one.hash not in given_up]
             if not due:
@@ -161,7 +176,10 @@ class Rounds:
         """Put a commit's files right after a round, and its rounds; as :meth:`_round`.  Twice does no harm."""
         before = self.state.before(commit)
         found: bool | None = None
-        for name, data in contents(self.results, commit).items():
+        here = contents(self.results, commit)
+        for name in before.keys() - here.keys():  # cut off, put aside, and then we were killed, or the disk was full
+            self._restore(self.results / name, before[name])
+        for name, data in here.items():
             had = before.get(name)
             if data == had:
                 continue

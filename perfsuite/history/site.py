@@ -11,6 +11,7 @@ from perfsuite.history.figure import SeriesFigure, series_figure
 from perfsuite.history.marks import Mark, marks
 from perfsuite.history.model import Benchmark, Change, Commit, Finding, Series
 from perfsuite.history.reports import ReportPage, report_pages, workloads_of
+from perfsuite.history.results import unquoted
 from perfsuite.history.stack import StackFigure, operator_stacks
 
 #: So many findings have a figure and an explanation, and so many stacks are drawn; the others are in tables.
@@ -131,11 +132,7 @@ def site_of(
 
 def label_of(name: str, parameters: Sequence[str]) -> str:
     """As :attr:`Benchmark.label`, of values that asv wrote with ``repr``."""
-    return Benchmark(name, {str(at): one for at, one in enumerate(map(_unquoted, parameters))}).label
-
-
-def _unquoted(text: str) -> str:
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
+    return Benchmark(name, {str(at): one for at, one in enumerate(map(unquoted, parameters))}).label
 
 
 def _commits(series: Sequence[Series]) -> tuple[Commit, ...]:

@@ -183,12 +183,19 @@ class State:
         shutil.rmtree(self.folder / "before", ignore_errors=True)
 
     def put_aside(self, path: Path) -> Path:
-        """Move a file that is cut off out of asv's way; returns where it is now."""
+        """Move a file that is cut off out of asv's way; returns where it is now.
+
+        Raises:
+            StoreError: it cannot be moved.
+        """
         folder = self.folder / "damaged"
-        folder.mkdir(exist_ok=True)
-        number = len(list(folder.iterdir()))
-        target = folder / f"{number:03}-{path.name}"
-        shutil.move(path, target)
+        try:
+            folder.mkdir(exist_ok=True)
+            number = len(list(folder.iterdir()))
+            target = folder / f"{number:03}-{path.name}"
+            shutil.move(path, target)
+        except OSError as error:
+            raise StoreError(f"{path}: damaged, and cannot be moved to {folder}: {reason(error)}") from error
         return target
 
     # --- files ----------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ ASV_METHOD = (
     "asv's page “Regressions” comes from its own step detection, which has no interval, forgets what recovered, and "
     "flags a line whose last level is more than 5% (by default) above its best one"
 )
-#: Of which kinds of figures only one detection may have a regression.
+#: Who has a regression that the other detection has not.
 _BY = {"asv": "only asv's step detection", "perfsuite": "only perfsuite"}
 
 
