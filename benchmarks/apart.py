@@ -57,11 +57,34 @@ def chosen_backend() -> str:
     """
     from importlib.util import find_spec
 
-    asked = os.environ.get(BACKEND, "") or "auto"
-    check_choice("backend", asked, BACKENDS)
+    asked = _asked_backend()
     if asked != "auto":
         return asked
     return "ipex" if find_spec(_IPEX) is not None else "eager"
+
+
+def _asked_backend() -> str:
+    asked = os.environ.get(BACKEND, "") or "auto"
+    check_choice("backend", asked, BACKENDS)
+    return asked
+
+
+def _chosen_scale() -> str:
+    scale = os.environ.get(SCALE, "") or SCALES[0]
+    check_choice("scale", scale, SCALES)
+    return scale
+
+
+def version() -> str:
+    """The version of every benchmark: of what it does, and at which scale and with which backend.
+
+    With another scale a step takes ten times as long: that is another line, and no change of this one.  asv's own
+    version is a hash of the source, and an edit of a comment would begin the history anew.
+
+    Raises:
+        UsageError: a setting is wrong.
+    """
+    return f"1, {_chosen_scale()}, {_asked_backend()}"
 
 
 def measure_apart(names: Sequence[str]) -> Measured:
@@ -75,8 +98,7 @@ def measure_apart(names: Sequence[str]) -> Measured:
     from perfsuite.capture.lifetime import end_with_parent
 
     end_with_parent()
-    scale = os.environ.get(SCALE, "") or SCALES[0]
-    check_choice("scale", scale, SCALES)
+    scale = _chosen_scale()
     found: Measured = {}
     for name in names:
         found[name] = _measured(name, ["--scale", scale, "--backend", chosen_backend()])

@@ -143,8 +143,10 @@ def test_the_parameters_of_the_benchmarks(tmp_path: Path, bare: Path, path: Path
     assert found["steps.Steps.track_phase"]["params"][1] == [repr(name) for name in PHASES]
     assert found["kernels.Kernels.track_focal_loss"]["params"] == []
     assert {one["type"] for one in found.values()} == {"track"}
-    # An edit of the source must not begin the history anew.
-    assert {one["version"] for one in found.values()} == {"1"}
+    # An edit of the source must not begin the history anew; another scale and another backend must.
+    assert {one["version"] for one in found.values()} == {"1, smoke, auto"}
+    other = discovered(tmp_path, bare, path, PERFSUITE_HISTORY_SCALE="standard", PERFSUITE_HISTORY_BACKEND="eager")
+    assert {one["version"] for one in other.values()} == {"1, standard, eager"}
 
 
 def test_workloads_are_chosen_by_a_variable(tmp_path: Path, bare: Path, path: Path):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.apart import PATIENCE_SECONDS, Measured, answer, measure_apart
+from benchmarks.apart import PATIENCE_SECONDS, Measured, answer, measure_apart, version
 from perfsuite.history.values import SINGLE, UNITS
 
 
 class Kernels:
     """Values of one recording of each kernel."""
 
-    version = "1"
+    version = version()
 
     def setup_cache(self) -> Measured:
         return measure_apart(tuple(SINGLE.values()))

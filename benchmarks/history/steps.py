@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.apart import PATIENCE_SECONDS, Measured, answer, chosen_workloads, measure_apart
+from benchmarks.apart import PATIENCE_SECONDS, Measured, answer, chosen_workloads, measure_apart, version
 from perfsuite.history.names import all_series
 from perfsuite.history.values import PHASES, UNITS
 
@@ -14,8 +14,7 @@ _NAMES = chosen_workloads()
 class Steps:
     """Values of one recording of each workload, which is made once for all of them."""
 
-    # Or asv would take a hash of the source, and an edit of a comment would begin the history anew.
-    version = "1"
+    version = version()
     params = (_NAMES,)
     param_names = ("workload",)
 

@@ -55,15 +55,22 @@ def benchmark_variables(settings: HistorySettings, python: Path, inherited: Mapp
     folder = str(package_folder(settings))
     kept = {key: value for key, value in inherited.items() if key not in _NOT_FOR_CHILDREN}
     return kept | {
+        **chosen_variables(settings),
         "PERFSUITE_HISTORY_RUNS": str(settings.runs_dir),
-        "PERFSUITE_HISTORY_SCALE": settings.scale,
-        "PERFSUITE_HISTORY_WORKLOADS": ",".join(settings.workloads),
         # Two, because asv's script for benchmarks takes what is in the first off its own path again, and puts what is
         # in the second onto it; the processes that a benchmark starts look at the first.
         "PYTHONPATH": folder,
         "ASV_PYTHONPATH": folder,
         "VIRTUAL_ENV": str(python.parent.parent),
         "PATH": os.pathsep.join([str(python.parent), inherited.get("PATH", os.defpath)]),
+    }
+
+
+def chosen_variables(settings: HistorySettings) -> dict[str, str]:
+    """What the benchmarks' module is told of what to measure; their versions go by it too."""
+    return {
+        "PERFSUITE_HISTORY_SCALE": settings.scale,
+        "PERFSUITE_HISTORY_WORKLOADS": ",".join(settings.workloads),
     }
 
 

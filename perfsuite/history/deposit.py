@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfsuite.history.asv_files import HistoryError, asv
+from perfsuite.history.children import chosen_variables
 from perfsuite.history.model import Commit
 from perfsuite.history.results import read_benchmarks, unquoted
 from perfsuite.history.values import Values, place_of
@@ -162,8 +163,7 @@ def _discovered(settings: HistorySettings) -> list[dict[str, Any]]:
     benchmarks = settings.benchmark_dir
     own = Path(perfsuite.__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (benchmarks.parents[1], own)))}
-    if settings.workloads:
-        environment["PERFSUITE_HISTORY_WORKLOADS"] = ",".join(settings.workloads)
+    environment |= chosen_variables(settings)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "benchmarks.json")
         script = asv("runner").BENCHMARK_RUN_SCRIPT

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from perfsuite.history.asv_files import HistoryError, result_files
 from perfsuite.history.levels import LONG
 from perfsuite.history.lock import measuring_alone
-from perfsuite.history.model import Absent, Commit, Finding, Night, Series, Stack
+from perfsuite.history.model import Absent, Commit, Finding, Night, Series, Skipped, Stack
 from perfsuite.history.process import end_marked
 from perfsuite.history.results import read_benchmarks
 from perfsuite.history.rounds import Outcome, Rounds, Runner
@@ -174,20 +174,25 @@ class _Night:
         return self.night
 
     def _measure(self, commits: Sequence[Commit], runner: Runner) -> Outcome:
-        wanted, stacks = self._select(commits)
+        wanted, stacks, skipped = self._select(commits)
         if not wanted:
-            return Outcome()
+            return Outcome(skipped=skipped)
         self._check_disk(stacks)
         beside = self._beside(commits, wanted) if self.options.beside else []
         outcome = self.rounds.measure([*wanted, *beside], runner, self.progress)
         return _of_new(outcome, beside)
 
-    def _select(self, commits: Sequence[Commit]) -> tuple[list[Commit], list[Stack]]:
-        """What is to be measured, the newest first, and what it takes."""
+    def _select(self, commits: Sequence[Commit]) -> tuple[list[Commit], list[Stack], list[Skipped]]:
+        """What is to be measured, the newest first, what it takes, and what is missed.
+
+        A commit without a wheel is as usual and not told, but where there is none for any it is: in most cases the
+        configuration names tags or wheels that there are not.
+        """
         again = {self.parts.named(commits, name).hash for name in self.options.again}
         measured = self.rounds.measured() - again
         wanted: dict[Commit, Stack] = {}
-        new = absent = 0
+        new = 0
+        absent: list[Skipped] = []
         failed = self._failed()
         # What could not be installed the last time is chosen last, or it would take the places of others every night.
         for one in sorted(commits, key=lambda one: (one.hash in failed, -one.position)):
@@ -201,10 +206,12 @@ class _Night:
             elif asked:
                 self.notes.append(f"{one.label} could not be measured again: {stack.reason}")
             else:
-                absent += 1
+                absent.append(Skipped(one, stack.reason))
+        skipped = []
         if absent and not wanted and not measured:
-            self.notes.append(f"none of {absent} commits of {self.settings.branch} can be installed")
-        return sorted(wanted, key=lambda one: -one.position), list(wanted.values())
+            self.notes.append(f"none of {len(absent)} commits of {self.settings.branch} can be installed")
+            skipped = absent[:1]
+        return sorted(wanted, key=lambda one: -one.position), list(wanted.values()), skipped
 
     def _beside(self, commits: Sequence[Commit], wanted: Sequence[Commit]) -> list[Commit]:
         """Neighbours of new commits that were measured in other nights, to be measured again with them.
