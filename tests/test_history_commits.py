@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,40 @@ def test_a_mirror_is_cloned_without_contents_and_brought_up_to_date(project: Pro
     assert [one.hash for one in branch_commits(ensure_repository(conf, fetch=False), "main")] == [first]
     assert [one.hash for one in branch_commits(ensure_repository(conf), "main")] == [first, second]
     assert [path.name for path in (tmp_path / "conf").iterdir() if path.name.startswith(".new")] == []
+
+
+def test_a_mirror_has_the_branch_and_its_releases_alone(project: Project, tmp_path: Path) -> None:
+    project.commit("v1.0")
+    project.repository.git("tag", "ciflow/trunk/1")
+    project.repository.git("update-ref", "refs/pull/1/head", "HEAD")
+    project.repository.git("branch", "gh/somebody")
+    pattern = r"v(?P<version>\d+\.\d+)"
+    conf = read_settings(write_conf(tmp_path / "conf", f"file://{project.path}", tag_pattern=pattern))
+    mirror = ensure_repository(conf)
+    refs = ["refs/heads/main", "refs/tags/v1.0"]
+    assert run_git(mirror, "for-each-ref", "--format=%(refname)").decode().split() == refs
+    project.commit("v1.1")
+    project.repository.git("tag", "ciflow/trunk/2")
+    ensure_repository(conf)
+    assert run_git(mirror, "for-each-ref", "--format=%(refname)").decode().split() == [*refs, "refs/tags/v1.1"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "releases", "tags"),
+    [
+        (r"v(?P<version>\d+)", {}, "v*"),
+        (r"rel-1\.(?P<version>\d+)", {}, "rel-1*"),
+        (r"v?(?P<version>\d+)", {}, "*"),
+        (r"v{0,1}(?P<version>\d+)", {}, "*"),
+        (r"v(?P<version>\d+)|(?P<other>\d+)", {}, "*"),
+        (r"(?P<version>\d+)", {}, "*"),
+        (r"v(?P<version>\d+)", {"torch-2": ("torch==2",)}, "*"),
+        (r"v(?P<version>\d+)", {"v2-special": ("torch==2",)}, "v*"),
+    ],
+)
+def test_which_tags_may_be_releases(tmp_path: Path, pattern: str, releases: dict[str, tuple[str]], tags: str) -> None:
+    conf = replace(read_settings(write_conf(tmp_path, "file:///x")), tag_pattern=pattern, releases=releases)
+    assert commits._refs(conf) == ("refs/heads/main", f"refs/tags/{tags}")
 
 
 def test_asv_takes_the_mirror_for_its_own(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

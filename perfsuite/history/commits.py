@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
@@ -53,7 +54,7 @@ def ensure_repository(settings: HistorySettings, fetch: bool = True) -> Path:
     try:
         # Under its own name only once it is whole: asv takes any folder with objects in it for a mirror.
         with _arriving(path.with_name(f".new-{path.name}"), settings.repo) as arriving:
-            _clone(settings.repo, arriving)
+            _clone(settings, arriving)
             os.rename(arriving, path)
     except subprocess.TimeoutExpired:
         raise UsageError(f"{settings.repo} cannot be cloned within {_CLONE_SECONDS:g} s") from None
@@ -62,13 +63,38 @@ def ensure_repository(settings: HistorySettings, fetch: bool = True) -> Path:
     return path
 
 
-def _clone(repo: str, folder: Path) -> None:
-    command = ["git", "clone", "--quiet", "--mirror", "--filter=blob:none", repo, str(folder)]
-    variables = {key: value for key, value in os.environ.items() if key not in OF_ANOTHER_REPOSITORY}
-    done = run_child(command, variables | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}, _CLONE_SECONDS)
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit status {done.returncode}"]
-        raise UsageError(f"{repo} cannot be cloned: {said[-1].removeprefix('fatal: ')}")
+def _clone(settings: HistorySettings, folder: Path) -> None:
+    deadline = time.monotonic() + _CLONE_SECONDS
+    for words in (
+        ["init", "--quiet", "--bare", f"--initial-branch={settings.branch}"],
+        ["config", "remote.origin.url", settings.repo],
+        ["config", "remote.origin.promisor", "true"],
+        ["config", "remote.origin.partialclonefilter", "blob:none"],
+        *(["config", "--add", "remote.origin.fetch", f"+{refs}:{refs}"] for refs in _refs(settings)),
+        # Tags by the patterns alone; of others git would follow those on the way.
+        ["config", "remote.origin.tagOpt", "--no-tags"],
+        ["fetch", "--quiet", "origin"],
+    ):
+        variables = {key: value for key, value in os.environ.items() if key not in OF_ANOTHER_REPOSITORY}
+        variables |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        done = run_child(["git", "-C", str(folder), *words], variables, max(deadline - time.monotonic(), 1.0))
+        if done.returncode:
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit status {done.returncode}"]
+            raise UsageError(f"{settings.repo} cannot be cloned: {said[0].removeprefix('fatal: ')}")
+
+
+def _refs(settings: HistorySettings) -> tuple[str, ...]:
+    """What a mirror has: the branch, and the tags that may be releases.
+
+    Not all there is: PyTorch has a branch or a tag for each of tens of thousands of pull requests.
+    """
+    (start,) = re.findall(r"\A[\w/-]*", settings.tag_pattern)
+    rest = settings.tag_pattern[len(start) :]
+    if rest.startswith(("?", "*", "{")) or "|" in rest:
+        start = ""  # the last character need not be there, or another one in its place
+    if not all(name.startswith(start) for name in settings.releases):
+        start = ""
+    return f"refs/heads/{settings.branch}", f"refs/tags/{start}*"
 
 
 @contextlib.contextmanager
