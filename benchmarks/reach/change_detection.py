@@ -28,8 +28,9 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reach.common import MISSED, REACHED, UNSETTLED
+from benchmarks.reach.pages import IMAGES, origin
 from perfsuite.gate.calibration import proportion_at_most
 
 NIGHTS, FIRST, LAST = 60, 15, 50
@@ -45,7 +47,7 @@ WITHIN, NEAR = 5, 2
 #: The release of Otava that is measured, and where its environment is made.
 REQUIREMENT = "apache-otava==0.8.0"
 OTAVA = Path(__file__).resolve().parents[2] / "build" / "otava"
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "images" / "change-detection.md"
+PAGE = IMAGES / "change-detection.md"
 Array = Any
 
 
@@ -86,6 +88,8 @@ NOISES: dict[str, tuple[Callable[[Any], Array], float]] = {
     "season": (_season, 0.90),
 }
 FALSE_ALARMS = 0.01
+#: None of those with which the constants of perfsuite.changes were chosen (1 and its neighbours).
+SEED = 2026
 
 
 def cases(noise: str, count: int, seed: int) -> tuple[list[Case], list[Case]]:
@@ -236,13 +240,26 @@ def _cell(arguments: tuple[str, str, int, int]) -> tuple[str, str, Cell, float]:
     return method, noise, cell(method, noise, count, seed), time.monotonic() - began
 
 
+def _caption(ours: Mapping[str, Cell], arguments: argparse.Namespace) -> str:
+    """How often perfsuite's intervals hold the step, and what the table was made with."""
+    covered = ", ".join(
+        f"{noise} {100 * (one.covered or 0) / one.found:.1f} %" for noise, one in ours.items() if one.found
+    )
+    told = f"Of the steps that perfsuite found, its 95 % interval holds the true ratio: {covered}. " if covered else ""
+    peers = [f"asv {version('asv')}"] * ("asv" in arguments.methods) + [REQUIREMENT] * ("Otava" in arguments.methods)
+    commit = (origin()["commit"] or "no commit")[:12]
+    return (
+        f"{told}{arguments.series} series of each kind, seed {arguments.seed}, {', '.join((*peers, f'at {commit}'))}."
+    )
+
+
 def main() -> int:
     """Print the table; REACHED if perfsuite reaches every figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--series", type=int, default=1000)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--noises", nargs="+", choices=NOISES, default=list(NOISES))
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--write", action="store_true", help=f"write the table to {PAGE.name} in docs/images")
     arguments = parser.parse_args()
@@ -261,6 +278,7 @@ def main() -> int:
     lines = [f"| | {' | '.join(arguments.methods)} |", f"|---|{'---|' * len(arguments.methods)}"]
     for noise in arguments.noises:
         lines.append(f"| {noise} | {' | '.join(cells[method, noise].text for method in arguments.methods)} |")
+    lines += ["", _caption({noise: cells[one, noise] for one, noise in cells if one == "perfsuite"}, arguments)]
     text = "\n".join(lines) + "\n"
     print(text, end="")
     if arguments.write:
