@@ -81,7 +81,9 @@ def _is_of(venv: Venv, stack: Stack) -> bool:
 
 
 def printed(python: Path, code: str) -> str:
-    return subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    # Not where this runs: the folder would be on the path, and a checkout has the metadata of an installation in it.
+    done = subprocess.run([str(python), "-c", code], cwd=python.parent, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 # --- installing -------------------------------------------------------------------------------------
