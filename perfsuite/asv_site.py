@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -17,6 +17,8 @@ from perfsuite.errors import PerfsuiteError, StoreError
 
 if TYPE_CHECKING:
     from perfsuite.history.explain import Explainer
+    from perfsuite.history.model import Commit, Finding
+    from perfsuite.history.reports import ReportPage
     from perfsuite.history.site import Jump, Site
 
 #: Where perfsuite's pages are, beside asv's page.
@@ -49,10 +51,11 @@ class Operators(OutputPublisher):  # type: ignore[misc]
 def _publish(conf: Any, benchmarks: Mapping[str, Any], revisions: Mapping[str, int]) -> None:
     from perfsuite.history.explain import Explainer
     from perfsuite.history.judge import judge
+    from perfsuite.history.neighbours import KeptPairs, neighbours
     from perfsuite.history.results import load_series
     from perfsuite.history.settings import parse_settings
     from perfsuite.history.shelf import Shelf
-    from perfsuite.history.site import site_of
+    from perfsuite.history.site import commits_of, site_of
 
     html = Path(conf.html_dir).absolute()
     # asv is in the folder of its configuration while it runs.
@@ -61,11 +64,18 @@ def _publish(conf: Any, benchmarks: Mapping[str, Any], revisions: Mapping[str, i
     series, notes = load_series(settings)
     explainer = Explainer(Shelf(settings.runs_dir))
     findings, more = judge(series, explainer.shelf)
+    commits = commits_of(series)
+    reports = _reports(commits, findings, explainer)
+    pairs = KeptPairs(settings.runs_dir)
+    compared = neighbours(commits, explainer, pairs, {page.commit.hash: page.name for page in reports})
     site = site_of(
-        settings.project, series, findings, explainer,
+        settings.project, series, findings, explainer, reports=tuple(reports), neighbours=compared,
         jumps=tuple(_jumps(html, revisions)), graphs=dict(_graphs(benchmarks)), notes=(*notes, *more),
     )  # fmt: skip
-    _write(html, site, explainer)
+    _write(html, site)
+    for page, text in reports.items():
+        _put(html / FOLDER / "reports" / page.name, text)
+    pairs.sweep()
     for line in site.notes:
         log.warning(line)
 
@@ -83,39 +93,40 @@ def _make_offline(html: Path) -> None:
         _put(html / name, content)
 
 
-def _write(html: Path, site: Site, explainer: Explainer) -> None:
+def _write(html: Path, site: Site) -> None:
     from perfsuite.history.model import Night
     from perfsuite.present.history.badge import render_badge
-    from perfsuite.present.history.page import render_gallery, render_operators
+    from perfsuite.present.history.page import render_commits, render_gallery, render_operators
 
     _put(html / FOLDER / "index.html", render_operators(site))
+    _put(html / FOLDER / "commits.html", render_commits(site))
     _put(html / FOLDER / "gallery.html", render_gallery(site.gallery, site.project, site))
     findings = tuple(one.finding for one in site.findings)
     # Where nothing was measured nothing is known to be well.
     ended = "" if site.commits else None
     _put(html / "badge.svg", render_badge(Night("", ended, site.commits[-1:], findings=findings)))
-    _write_reports(html, site, explainer)
 
 
-def _write_reports(html: Path, site: Site, explainer: Explainer) -> None:
+def _reports(commits: Sequence[Commit], findings: Sequence[Finding], explainer: Explainer) -> dict[ReportPage, str]:
     """The reports of runs; one that a publication before has made of the same runs is taken again."""
-    from perfsuite import __version__
     from perfsuite.history.kept import KeptPages
-    from perfsuite.history.reports import report_of, run_ids
+    from perfsuite.history.reports import made_of, report_of, report_pages
     from perfsuite.present.report import render_report
 
     kept = KeptPages(explainer.shelf.folder)
-    for page in site.reports:
-        made_of = (__version__, *(page.workloads or ()), *run_ids(page, explainer))
-        text = kept.find(made_of)
+    found = {}
+    for page in report_pages(commits, findings, explainer, kept):
+        key = made_of(page, explainer)
+        text = kept.find(key)
         if text is None:
             report = report_of(page, explainer)
-            if report is None:
+            if report is None:  # None of its runs can be read.
                 continue
             text = render_report(report)
-            kept.keep(made_of, text)
-        _put(html / FOLDER / "reports" / page.name, text)
+            kept.keep(key, text)
+        found[page] = text
     kept.sweep()
+    return found
 
 
 # --- what asv has written ---------------------------------------------------------------------------

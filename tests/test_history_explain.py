@@ -11,9 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perfsuite.history.explain import Explainer, explain, explain_runs
+from perfsuite.history.kept import KeptPages
 from perfsuite.history.marks import marks
 from perfsuite.history.model import Change, Commit, Finding
-from perfsuite.history.reports import MOST, report_of, report_pages
+from perfsuite.history.reports import (
+    MOST,
+    STAYING,
+    attributable,
+    made_of,
+    report_of,
+    report_pages,
+    workloads_of,
+)
 from perfsuite.history.share import share_interval
 from perfsuite.history.shelf import Shelf
 from perfsuite.records import Environment, Operator, Profile, Run
@@ -278,6 +287,18 @@ def a_finding(before: Commit, at: Commit, ratio: float = 1.2) -> Finding:
     return Finding(before, at, (Change(benchmark, before, at, ratio, (ratio - 0.02, ratio + 0.02), 0.99, (5, 5)),))
 
 
+def test_memory_at_its_peak_is_not_attributed_to_operators():
+    from perfsuite.history.model import Benchmark
+
+    before, at = a_commit(0), a_commit(1)
+    changes = tuple(
+        Change(Benchmark(f"steps.Steps.track_{measure}", {"workload": name}), before, at, 1.2, (1.1, 1.3), 0.99, (5, 5))
+        for name, measure in (("lstm", "peak_rss"), ("resnet18", "peak_rss"), ("resnet18", "step"))
+    )
+    assert workloads_of(Finding(before, at, changes)) == ("lstm", "resnet18")
+    assert attributable(Finding(before, at, changes)) == ("resnet18",)
+
+
 def test_the_newest_commit_and_those_of_findings_have_a_report(tmp_path):
     commits = [a_commit(at) for at in range(20)]
     one = sides()[0][0].workloads[0]
@@ -285,14 +306,42 @@ def test_the_newest_commit_and_those_of_findings_have_a_report(tmp_path):
         store(tmp_path, commit, [one])
     explainer = Explainer(Shelf(tmp_path))
     findings = [a_finding(commits[at - 1], commits[at]) for at in range(3, 20)]
-    pages = report_pages(commits, findings[:2], explainer)
+    kept = KeptPages(tmp_path)
+    pages = report_pages(commits, findings[:2], explainer, kept)
     assert [(page.commit.position, page.before.position) for page in pages] == [(17, 16), (4, 3), (3, 2)]
     assert pages[0].workloads is None
     assert pages[1].workloads == (WORKLOAD,)
-    every = report_pages(commits, findings, explainer)
+    every = report_pages(commits, findings, explainer, kept)
     assert [page.commit.position for page in every] == list(range(17, 17 - MOST, -1))
     shown = report_of(pages[1], explainer)
     assert shown is not None
     assert shown.base is not None
     assert [one.profile.name for one in shown.workloads] == [WORKLOAD]
-    assert report_pages(commits[18:], findings, explainer) == ()
+    assert report_pages(commits[18:], findings, explainer, kept) == ()
+
+
+def test_a_report_of_what_was_the_newest_stays_for_a_while(tmp_path):
+    commits = [a_commit(at) for at in range(STAYING + 3)]
+    one = sides()[0][0].workloads[0]
+    for commit in commits:
+        store(tmp_path, commit, [one])
+    kept = KeptPages(tmp_path)
+    for night in range(2, len(commits) + 1):
+        explainer = Explainer(Shelf(tmp_path))
+        pages = report_pages(commits[:night], [], explainer, kept)
+        new = [page for page in pages if not kept.has(made_of(page, explainer))]
+        assert [page.commit for page in new] == [commits[night - 1]]
+        kept.keep(made_of(new[0], explainer), "a page")
+        assert [page.commit for page in pages] == commits[max(1, night - STAYING) : night][::-1]
+    # One that is there already is not made again for a finding, and does not count among those that may be made.
+    findings = [a_finding(commits[at - 1], commits[at]) for at in range(1, len(commits))]
+    explainer = Explainer(Shelf(tmp_path))
+    pages = report_pages(commits, findings, explainer, kept)
+    assert [page.workloads for page in pages] == [None] * STAYING + [(WORKLOAD,)] * 2
+    # Of other runs it would be another one.
+    with create_run(tmp_path / commits[5].hash, an_environment(), run_id="another") as run:
+        run.write(one)
+        run.finish()
+    pages = report_pages(commits, [], Explainer(Shelf(tmp_path)), kept)
+    assert {5, 6} & {page.commit.position for page in pages} == set()
+    assert len(pages) == STAYING - 2

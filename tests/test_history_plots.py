@@ -335,5 +335,8 @@ def test_the_summary_tells_what_is_new_with_its_cause_first():
 
 def test_a_profile_that_went_the_other_way_explains_nothing():
     explanation = explained(*sides(1.2))
+    assert "changed the other way" in words.explained(explanation, slower=False)
     assert "so nothing is attributed" in words.explained(explanation, slower=False)
+    unsure = replace(explanation, interval=(-1.0, 2.0))
+    assert "did not surely change" in words.explained(unsure, slower=False)
     assert "from convolution_backward at ResNet.layer3" in words.explained(explanation, slower=True)

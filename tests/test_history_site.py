@@ -19,6 +19,8 @@ from benchmarks.reach.made_history import MadeHistory, Plant, make_history
 from perfsuite.errors import RenderError
 from perfsuite.history.kept import FOLDER, KeptPages
 from perfsuite.history.model import Benchmark, Change, Commit
+from perfsuite.history.neighbours import FOLDER as PAIRS
+from perfsuite.history.neighbours import NEW
 from perfsuite.history.site import Jump, dissents, label_of
 from perfsuite.present.history.assets import COPIES, copies, offline, with_operators
 from tests import page as pages
@@ -80,7 +82,7 @@ def test_there_is_a_report_of_the_finding_and_of_the_newest_commit_and_no_other(
 
 def test_links_lead_to_files_and_pieces_that_are_there(made):
     folder = made.html_dir / "operators"
-    for name in ("index.html", "gallery.html"):
+    for name in ("index.html", "commits.html", "gallery.html"):
         page = pages.Page((folder / name).read_text(encoding="utf-8"))
         ids = {one.attributes.get("id") for one in page.elements}
         assert not page.all("script")
@@ -155,6 +157,79 @@ def test_without_runs_there_is_a_site_all_the_same(tmp_path):
     assert "what explains this is not known" in page.by_id("findings").text
     assert "No run was recorded along" in page.by_id("reports").text
     assert not (made.html_dir / "operators/reports").exists()
+
+
+# --- commit by commit -------------------------------------------------------------------------------
+
+
+def commits_page(made: MadeHistory) -> pages.Page:
+    return pages.Page((made.html_dir / "operators" / "commits.html").read_text(encoding="utf-8"))
+
+
+def pairs(made: MadeHistory) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in (made.runs_dir / PAIRS).iterdir()}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory) -> MadeHistory:
+    """A history with one pair more than a publication compares, which is the one with the change; not published yet."""
+    folder = tmp_path_factory.mktemp("commits") / "history"
+    return make_history(folder, NEW + 2, plants=(Plant(1, factor=1.6),), noise=0.003, kernel_at=1)
+
+
+def test_a_publication_compares_a_few_neighbours_and_the_next_goes_on_there(compared):
+    done = publish(compared.config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(pairs(compared)) == NEW
+    articles = commits_page(compared).all("article", "pair")
+    assert len(articles) == NEW + 1
+    assert ["Not compared yet" in one.text for one in articles] == [False] * NEW + [True]
+    assert "kernel Linux 6.1 → Linux 6.8" in articles[-1].text
+    first = pairs(compared)
+    assert publish(compared.config).returncode == 0
+    every = pairs(compared)
+    assert len(every) == NEW + 1
+    assert first.items() <= every.items()
+    assert "ot compared yet" not in commits_page(compared).text
+    assert publish(compared.config).returncode == 0
+    assert pairs(compared) == every
+    planted = commits_page(compared).all("article", "pair")[-1]
+    assert planted.attributes["id"] == f"at-{compared.commits[1].hash[:12]}"
+    assert "from convolution_backward at ResNet.layer3.0.conv1: implementation of convolution" in planted.text
+    assert "jit:avx512_core → ref:any" in planted.text
+    assert "no sure change" in planted.text  # of the other workload
+    assert "torch 2.8.0 → 2.8.1" in planted.text
+    assert f"perfsuite report latest --dir RUNS/{compared.commits[1].hash}" in planted.text
+
+
+def test_a_damaged_pair_is_compared_again_and_one_that_nobody_needs_goes(compared, tmp_path):
+    if not (compared.runs_dir / PAIRS).exists():
+        assert publish(compared.config).returncode == 0
+    before = pairs(compared)
+    damaged, *_ = before
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-10])
+    (compared.runs_dir / PAIRS / "left-over.json").write_text("old")
+    assert publish(compared.config, "--html-dir", str(tmp_path / "html")).returncode == 0
+    assert damaged.read_bytes() == whole
+    assert before.keys() <= pairs(compared).keys()
+    assert not (compared.runs_dir / PAIRS / "left-over.json").exists()
+
+
+def test_of_runs_that_cannot_be_read_nothing_is_linked(tmp_path):
+    made = make_history(tmp_path / "history", 3)
+    for file in made.runs_dir.joinpath(made.commits[2].hash).glob("*/workloads/*"):
+        file.write_bytes(b"\x1f\x8b")
+    done = publish(made.config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = made.html_dir / "operators"
+    for name in ("index.html", "commits.html"):
+        links = [one.attributes["href"] or "" for one in pages.Page((folder / name).read_text("utf-8")).all("a")]
+        assert [one for one in links if not (folder / one.partition("#")[0]).exists()] == []
+    articles = commits_page(made).all("article", "pair")
+    assert "3 runs could not be read in full" in articles[0].text
+    assert "No workload was recorded at both." in articles[0].text
+    assert "profiled" in articles[1].text.lower()
 
 
 # --- asv's page -------------------------------------------------------------------------------------
@@ -305,6 +380,13 @@ def test_the_navigation_leads_to_the_operators_and_back(tab, address):
     tab.wait_for_selector("article.finding")
     assert tab.url == address + "operators/index.html"
     assert tab.title() == "a-project · perfsuite history"
+    tab.click("nav.asv a >> text=Commit by commit")
+    tab.wait_for_selector("article.pair")
+    tab.click("article.pair details.data summary >> nth=0")
+    tab.wait_for_selector("article.pair details.data[open] li code")
+    tab.click("article.pair tbody th a >> nth=0")
+    tab.wait_for_selector("#main-graph canvas.flot-overlay")
+    tab.goto(address + "operators/index.html")
     tab.click("nav.asv a >> text=Gallery")
     tab.wait_for_selector("svg.spark")
     tab.go_back()
@@ -334,7 +416,7 @@ def test_a_line_leads_to_asvs_graph_of_it_and_a_finding_to_its_report(tab, addre
 def test_no_page_is_wider_than_the_window_and_the_theme_is_the_readers(tab, address, width, scheme):
     tab.emulate_media(color_scheme=scheme)
     tab.set_viewport_size({"width": width, "height": 800})
-    for name in ("index.html", "gallery.html"):
+    for name in ("index.html", "commits.html", "gallery.html"):
         tab.goto(address + "operators/" + name)
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
         background = tab.evaluate("getComputedStyle(document.body).backgroundColor")

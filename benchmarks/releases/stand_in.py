@@ -53,7 +53,7 @@ def make_repository(path: Path, releases: Sequence[Release] = RELEASES) -> None:
         subprocess.CalledProcessError: git cannot make it.
     """
     path.mkdir(parents=True)
-    _git(path, "init", "--quiet", "--initial-branch=main")
+    git(path, "init", "--quiet", "--initial-branch=main")
     for release in releases:
         file = path / DEPENDENCIES
         if release.built_for is not None:
@@ -62,19 +62,34 @@ def make_repository(path: Path, releases: Sequence[Release] = RELEASES) -> None:
             file.write_text(json.dumps(versions, indent=2) + "\n")
         else:
             file.unlink(missing_ok=True)
-        _git(path, "add", "--all")
-        _git(path, "commit", "--quiet", "--allow-empty", f"--message={release.tag}", date=release.date)
-        _git(path, "tag", release.tag)
+        commit_all(path, release.tag, release.date, release.tag)
 
 
-def _git(path: Path, *arguments: str, date: str | None = None) -> None:
-    """Without the user's settings, which would make other commits of it."""
+def commit_all(path: Path, message: str, date: str, tag: str | None = None) -> None:
+    """A commit of what the folder has in it now, on a day (``2025-02-17``), with a tag or without.
+
+    Raises:
+        subprocess.CalledProcessError: git cannot make it.
+    """
+    git(path, "add", "--all")
+    git(path, "commit", "--quiet", "--allow-empty", f"--message={message}", date=date)
+    if tag is not None:
+        git(path, "tag", tag)
+
+
+def git(path: Path, *arguments: str, date: str | None = None) -> str:
+    """What git prints; without the user's settings, which would make other commits of it.
+
+    Raises:
+        subprocess.CalledProcessError: git fails.
+    """
     variables = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     variables |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     if date is not None:
         variables |= {"GIT_AUTHOR_DATE": f"{date}T12:00:00+00:00", "GIT_COMMITTER_DATE": f"{date}T12:00:00+00:00"}
     who = ("-c", "user.name=perfsuite", "-c", "user.email=perfsuite@localhost")
-    subprocess.run(["git", *who, "-C", str(path), *arguments], env=variables, check=True)
+    command = ["git", *who, "-C", str(path), *arguments]
+    return subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -81,7 +81,7 @@ def profile_timed(
         scale=subject.scale,
         dtype=subject.dtype or infer_dtype(subject.model),
         contended=subject.contended,
-        notes=(*_unsettled(timed.warmed), *timed.remarks, *suspicions),
+        notes=(*_unsettled(timed.warmed), *_beside(timed.warmed), *timed.remarks, *suspicions),
     )
     return Recorded(named, timelines[0] if timelines else None, suspicions)
 
@@ -114,3 +114,9 @@ def _unsettled(warmed: WarmUp | None) -> tuple[str, ...]:
         return ()
     spent = sum(warmed.calls_ns) / 1e9
     return (f"the step had not settled when its warm-up ended after {len(warmed.calls_ns)} calls ({spent:.1f} s)",)
+
+
+def _beside(warmed: WarmUp | None) -> tuple[str, ...]:
+    if warmed is None or not warmed.busy:
+        return ()
+    return (f"processes that it has started worked beside it when it was timed: {', '.join(warmed.busy)}",)

@@ -155,11 +155,11 @@ def explained(place: Place, before: Commit, at: Commit, workload: str) -> Explan
 
 
 def _summary(place: Place, night: Night) -> str:
-    from perfsuite.history.reports import workloads_of
+    from perfsuite.history.reports import attributable
     from perfsuite.present.history.summary import render_summary
 
     explainer = place.explainer()
-    pairs = dict.fromkeys((one.before, one.at, name) for one in night.findings for name in workloads_of(one))
+    pairs = dict.fromkeys((one.before, one.at, name) for one in night.findings for name in attributable(one))
     explanations = (explainer.explain(before, at, name) for before, at, name in pairs)
     return render_summary(night, [one for one in explanations if one is not None])
 

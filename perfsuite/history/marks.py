@@ -59,7 +59,12 @@ def marks(shelf: Shelf, commits: Iterable[Commit]) -> tuple[Mark, ...]:
 
 def environment_between(before: Environment | None, at: Environment | None) -> tuple[Change, ...]:
     """What of software and machine differs between the runs of two commits; nothing where one has none."""
-    return () if before is None or at is None else tuple(one for one in _every(before, at) if one.key not in _ALWAYS)
+    return () if before is None or at is None else besides_the_commit(_every(before, at))
+
+
+def besides_the_commit(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Those of changes of an environment that do not only say that the commit is another one."""
+    return tuple(one for one in changes if one.key not in _ALWAYS)
 
 
 def _every(before: Environment, now: Environment) -> tuple[Change, ...]:

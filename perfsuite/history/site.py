@@ -10,9 +10,11 @@ from perfsuite.history.explain import Explainer, Explanation
 from perfsuite.history.figure import SeriesFigure, series_figure
 from perfsuite.history.marks import Mark, marks
 from perfsuite.history.model import Benchmark, Change, Commit, Finding, Series
-from perfsuite.history.reports import ReportPage, report_pages, workloads_of
+from perfsuite.history.neighbours import Neighbours
+from perfsuite.history.reports import ReportPage, attributable
 from perfsuite.history.results import unquoted
 from perfsuite.history.stack import StackFigure, operator_stacks
+from perfsuite.history.values import SINGLE, place_of
 
 #: So many findings have a figure and an explanation, and so many stacks are drawn; the others are in tables.
 FINDINGS, STACKS = 10, 8
@@ -76,6 +78,10 @@ class Site:
     marks: tuple[Mark, ...]
     reports: tuple[ReportPage, ...]
     dissents: tuple[Dissent, ...]
+    #: Each recorded commit and the one recorded before it, the newest first.
+    neighbours: tuple[Neighbours, ...] = ()
+    #: Workload → the benchmark of its step.
+    steps: Mapping[str, Benchmark] = field(default_factory=dict)
     #: Label of a benchmark → what follows ``index.html#`` in the address of asv's graph of it.
     graphs: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -87,6 +93,8 @@ def site_of(
     findings: Sequence[Finding],
     explainer: Explainer,
     *,
+    reports: Sequence[ReportPage] = (),
+    neighbours: Sequence[Neighbours] = (),
     jumps: Sequence[Jump] = (),
     graphs: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
@@ -95,15 +103,16 @@ def site_of(
 
     Args:
         explainer: has the runs.
+        reports: those that there are.
+        neighbours: what :func:`perfsuite.history.neighbours.neighbours` says of the recorded commits.
         jumps: what asv's own page of regressions shows.
         graphs: see :attr:`Site.graphs`.
         notes: what the reader must know of the series and findings, a line each.
     """
-    commits = _commits(series)
+    commits = commits_of(series)
     changes = [change for finding in findings for change in finding.changes]
     found_marks = marks(explainer.shelf, commits)
     newest_first = sorted(findings, key=lambda one: (-one.at.position, -one.changes[0].size))
-    reports = report_pages(commits, newest_first, explainer)
     lines = {one.benchmark.label: one for one in series}
     files = {page.commit.hash: page.name for page in reports}
     told = []
@@ -123,8 +132,10 @@ def site_of(
         more_stacks=max(0, len(stacks) - STACKS),
         gallery=tuple(sorted(gallery, key=lambda one: not one.turns)),
         marks=found_marks,
-        reports=reports,
+        reports=tuple(reports),
         dissents=tuple(dissents(jumps, changes, commits)),
+        neighbours=tuple(neighbours),
+        steps=_steps(series),
         graphs=graphs or {},
         notes=tuple(dict.fromkeys((*notes, *explainer.shelf.problems))),
     )
@@ -135,9 +146,19 @@ def label_of(name: str, parameters: Sequence[str]) -> str:
     return Benchmark(name, {str(at): one for at, one in enumerate(map(unquoted, parameters))}).label
 
 
-def _commits(series: Sequence[Series]) -> tuple[Commit, ...]:
+def commits_of(series: Sequence[Series]) -> tuple[Commit, ...]:
+    """All that were measured, in their order."""
     found = {point.commit.hash: point.commit for one in series for point in one.points}
     return tuple(sorted(found.values(), key=lambda one: one.position))
+
+
+def _steps(series: Sequence[Series]) -> dict[str, Benchmark]:
+    found: dict[str, Benchmark] = {}
+    for one in series:
+        workload, measure, _ = place_of(one.benchmark.name, one.benchmark.parameters) or ("", "", "")
+        if measure == "step" or measure in SINGLE:
+            found.setdefault(workload, one.benchmark)
+    return found
 
 
 def _told(
@@ -151,7 +172,7 @@ def _told(
 ) -> Told:
     if not full:
         return Told(finding, report=files.get(finding.at.hash))
-    found = [explainer.explain(finding.before, finding.at, name) for name in workloads_of(finding)]
+    found = [explainer.explain(finding.before, finding.at, name) for name in attributable(finding)]
     explanations = tuple(one for one in found if one is not None)
     figure = None if line is None else series_figure(line, changes, found_marks, explanations)
     missing = tuple(one for one in (finding.before, finding.at) if not explainer.shelf.has(one))

@@ -31,8 +31,9 @@ from perfsuite.present.report.theme import theme_css
 from perfsuite.store.files import write_text
 
 _HERE, _REPORT = "perfsuite.present.history", "perfsuite.present.report"
-#: Rows of a table of contributors, of changes of a finding, of census entries, and of anything else.
-CONTRIBUTORS, CHANGES, CENSUS, ROWS = 8, 12, 10, 200
+#: Rows of a table of contributors, of changes of a finding, of census entries, and of anything else; facts of an
+#: environment in a line.
+CONTRIBUTORS, CHANGES, CENSUS, ROWS, FACTS = 8, 12, 10, 200, 4
 
 
 def render_operators(site: Site) -> str:
@@ -47,6 +48,15 @@ def render_operators(site: Site) -> str:
     ]
     stacks = [(one, stack_drawing(one, f"s{index}")) for index, one in enumerate(site.stacks)]
     return _rendered("operators.html.j2", site=site, told=told, stacks=stacks)
+
+
+def render_commits(site: Site) -> str:
+    """The page of each recorded commit beside the one before it, whether anything was found there or not.
+
+    Raises:
+        RenderError: a template cannot show a value.
+    """
+    return _rendered("commits.html.j2", site=site)
 
 
 def render_gallery(figures: Sequence[SeriesFigure], project: str, site: Site | None = None) -> str:
@@ -94,6 +104,7 @@ def _rendered(name: str, **values: Any) -> str:
                 CHANGES=CHANGES,
                 CENSUS=CENSUS,
                 ROWS=ROWS,
+                FACTS=FACTS,
                 **values,
             )
         )

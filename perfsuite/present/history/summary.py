@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from perfsuite.history.explain import Explanation
 from perfsuite.history.model import Finding, Night
-from perfsuite.history.reports import workloads_of
+from perfsuite.history.reports import attributable
 from perfsuite.present.cells import MISSING
 from perfsuite.present.gfm import code, details, prose, table
 from perfsuite.present.history import words
@@ -68,7 +68,7 @@ def _causes(finding: Finding, explanations: Sequence[Explanation]) -> list[str]:
 
 
 def _mine(finding: Finding, explanations: Sequence[Explanation]) -> list[Explanation]:
-    names = workloads_of(finding)
+    names = attributable(finding)
     return [one for one in explanations if one.at.hash == finding.at.hash and one.workload in names]
 
 

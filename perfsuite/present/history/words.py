@@ -6,10 +6,13 @@ import math
 from collections.abc import Sequence
 
 from perfsuite.analyse.diff.model import Change as Fact
+from perfsuite.analyse.diff.model import Total
+from perfsuite.history.brief import Brief, Counted
 from perfsuite.history.explain import Contributor, Explanation
 from perfsuite.history.model import Change, Commit, Finding, Night
-from perfsuite.present.cells import MISSING, format_bytes
+from perfsuite.present.cells import MISSING, format_bytes, format_count
 from perfsuite.present.phrases import counted, signed, signed_share, value, why
+from perfsuite.units import format_amount
 
 #: How a change comes to be one, for whoever meets one for the first time.
 METHOD = (
@@ -22,6 +25,8 @@ ASV_METHOD = (
     "asv's page “Regressions” comes from its own step detection, which has no interval, forgets what recovered, and "
     "flags a line whose last level is more than 5% (by default) above its best one"
 )
+#: Characters of an implementation, which may be several that work together.
+_NAME = 240
 #: Who has a regression that the other detection has not.
 _BY = {"asv": "only asv's step detection", "perfsuite": "only perfsuite"}
 
@@ -114,21 +119,25 @@ def because(one: Contributor) -> str:
     return why(one.cause)
 
 
-def profiled(one: Explanation) -> str:
+def profiled(one: Explanation | Brief) -> str:
     """By how much the profiled step changed: ``+12.3 ms (+10.1 ms to +14.5 ms)``."""
     if one.delta_ns is None:
         return MISSING
-    around = "" if one.interval is None else f" ({' to '.join(map(signed, one.interval))})"
-    return f"{signed(one.delta_ns)}{around}"
+    return _change(one.delta_ns, one.interval)
 
 
-def processes(one: Explanation) -> str:
+def _change(delta_ns: float, interval: tuple[float, float] | None) -> str:
+    around = "" if interval is None else f" ({' to '.join(map(signed, interval))})"
+    return f"{signed(delta_ns)}{around}"
+
+
+def processes(one: Explanation | Brief) -> str:
     """How many processes were profiled: ``3 and 3 processes``."""
     before, after = map(len, one.runs)
     return f"{before} and {counted(after, 'process', 'processes')}"
 
 
-def explained(one: Explanation, slower: bool | None = None) -> str:
+def explained(one: Explanation | Brief, slower: bool | None = None) -> str:
     """One sentence: ``83% (70% to 95%) from convolution_backward at layer3: implementation A → B``.
 
     Args:
@@ -139,6 +148,8 @@ def explained(one: Explanation, slower: bool | None = None) -> str:
     if one.delta_ns is None:
         return "no operators were recorded on both sides"
     if slower is not None and one.slower is not None and one.slower != slower:
+        if one.interval is not None and one.interval[0] <= 0 <= one.interval[1]:
+            return f"the profiled step did not surely change, {profiled(one)}, so nothing is attributed"
         return f"the profiled step changed the other way, {profiled(one)}, so nothing is attributed"
     found = one.culprit
     if found is None:
@@ -147,6 +158,67 @@ def explained(one: Explanation, slower: bool | None = None) -> str:
         return f"{nothing}; the profiled step changed by {profiled(one)}"
     of = f"{share(found)} " if found.share is not None else f"{signed(found.delta_ns)} "
     return f"{of}from {contributor(found)}: {because(found)}"
+
+
+# --- neighbouring commits ---------------------------------------------------------------------------
+
+
+def day(commit: Commit) -> str:
+    """When it was made: ``2025-06-15``."""
+    return commit.date[:10]
+
+
+def moved(one: Brief) -> str:
+    """Whether the profiled step changed: ``+6.0%``, ``no sure change`` or ``not known``."""
+    if one.claim == "unsure":
+        return "no sure change"
+    if one.claim == "unknown" or one.delta_ns is None:
+        return "not known"
+    return signed(one.delta_ns) if one.ratio is None else ratio(one.ratio)
+
+
+def taken(one: Brief) -> str:
+    """Between which processes: ``3 and 3 processes that took turns``."""
+    return f"{processes(one)} that {'took' if one.in_turns else 'did not take'} turns"
+
+
+def part(one: Contributor) -> str:
+    """What a contributor did: ``+12.3 ms (+10.1 ms to +14.5 ms), 83% (70% to 95%) of the change: time alone``."""
+    of = "" if one.share is None else f", {share(one)} of the change"
+    return f"{_change(one.delta_ns, one.interval)}{of}: {because(one)}"
+
+
+def census(one: Counted | None) -> list[str]:
+    """Lines: ``operators 812 → 815, reorders 4 → 6``, ``implementation of convolution forward A → B in 2 places`` …"""
+    if one is None:
+        return ["not counted on both sides"]
+    if one.is_same:
+        return ["the same"]
+    totals = [*map(total, one.totals), *([counted(one.more_totals, "more total")] if one.more_totals else [])]
+    lines = [", ".join(totals)] if totals else []
+    lines += [
+        f"{why(each.cause, _NAME)}{f' in {each.places} places' if each.places > 1 else ''}" for each in one.replaced
+    ]
+    if one.more_replaced:
+        lines.append(counted(one.more_replaced, "more implementation"))
+    if one.judged:
+        lines.append(counted(one.judged, "entry differs", "entries differ"))
+    return lines
+
+
+def total(one: Total) -> str:
+    """A total of the census: ``bytes moved 1.20 GiB → 1.25 GiB``."""
+    name = "" if one.what == "flops" else one.what.removesuffix("_bytes").replace("_", " ") + " "
+    sides = [_total(one.what, side, 3) for side in (one.base, one.head)]
+    if sides[0] == sides[1]:  # Too few digits to tell the two apart.
+        sides = [_total(one.what, side, 6) for side in (one.base, one.head)]
+    return f"{name}{' → '.join(sides)}"
+
+
+def _total(what: str, count: float | None, digits: int) -> str:
+    if "bytes" in what:
+        return format_bytes(count, digits)
+    return format_amount(count, "FLOP", digits) if what == "flops" else format_count(count)
 
 
 # --- the machine ------------------------------------------------------------------------------------
