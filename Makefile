@@ -1,18 +1,24 @@
-# Two commands for a fresh machine: `make profile` and `make test`.
+# Three commands for a fresh machine: `make profile`, `make test` and `make nightly`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 IPEX_VENV := .venv-ipex
 IPEX_BIN := $(IPEX_VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
+# How many commits a night measures, the newest that have a wheel and no results yet.
+NEWEST ?= 3
 
-.PHONY: profile test lint docs figures test-ipex clean
+.PHONY: profile test nightly lint docs figures test-ipex clean
 
 profile: $(VENV)/.installed
 	$(BIN)/python -m pytest --profile-dnn benchmarks --benchmark-columns=median,iqr,rounds
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
+
+# Its exit codes are in docs/history/nightly.md; make exits with 2 for each of them.  uv is found where it was installed.
+nightly: $(VENV)/.installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/perfsuite history nightly --newest $(NEWEST)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Callable, Hashable, Mapping
@@ -18,16 +19,19 @@ from perfsuite.errors import StoreError
 
 T = TypeVar("T")
 _Decoder = Callable[[Any], Any]
+_INFINITE = ("inf", "-inf")
 
 
 def to_json(record: Any) -> Any:
-    """A record as JSON values: dataclasses become objects, tuples become arrays."""
+    """A record as JSON values: dataclasses become objects, tuples become arrays, an infinite number its name."""
     if dataclasses.is_dataclass(record) and not isinstance(record, type):
         return {f.name: to_json(getattr(record, f.name)) for f in dataclasses.fields(record)}
     if isinstance(record, Mapping):
         return {str(key): to_json(value) for key, value in record.items()}
     if isinstance(record, (tuple, list)):
         return [to_json(item) for item in record]
+    if isinstance(record, float) and math.isinf(record):
+        return str(record)  # JSON has no such number
     return record
 
 
@@ -62,8 +66,9 @@ def _decoder(kind: Any) -> _Decoder:
         return _freeze
     origin = typing.get_origin(kind)
     if origin in (Union, types.UnionType):
-        (inner,) = [arg for arg in typing.get_args(kind) if arg is not type(None)]
-        return _optional(_decoder(inner))
+        kinds = [arg for arg in typing.get_args(kind) if arg is not type(None)]
+        inner = _decoder(kinds[0]) if len(kinds) == 1 else _either(kinds)
+        return _optional(inner) if type(None) in typing.get_args(kind) else inner
     if origin is tuple:
         return _array(typing.get_args(kind)[0])
     if origin is Mapping:
@@ -144,11 +149,27 @@ def _scalar(kind: type) -> _Decoder:
     allowed: tuple[type, ...] = (float, int) if kind is float else (kind,)
 
     def scalar(data: Any) -> Any:
+        """The value; an infinite number by its name, as JSON has none."""
         if type(data) not in allowed:
+            if kind is float and data in _INFINITE:
+                return float(data)
             raise _wrong(kind.__name__, data)
         return data
 
     return scalar
+
+
+def _either(kinds: list[type]) -> _Decoder:
+    """Of scalars; where text may stand as well, the name of an infinite number is text."""
+    allowed = {*kinds, *([int] if float in kinds else [])}
+    expected = " or ".join(kind.__name__ for kind in kinds)
+
+    def either(data: Any) -> Any:
+        if type(data) not in allowed:
+            raise _wrong(expected, data)
+        return data
+
+    return either
 
 
 def _freeze(data: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from perfsuite.capture.health import loss_note, thread_count, threads_note
+from perfsuite.capture.health import thread_count
 from perfsuite.capture.phases import PhaseRecorder
 from perfsuite.capture.step import Step
 from perfsuite.capture.timing import WarmUp, time_steps, warm_up
@@ -173,41 +173,29 @@ class Profiled:
         result: Any,
         threads: int | None,
     ) -> tuple[Profile, Timeline | None]:
-        from perfsuite.capture.passes import Settings, capture_profile, infer_dtype
+        from perfsuite.capture.passes import Settings
+        from perfsuite.capture.record import Subject, Timed, profile_timed
 
         session = self._session
         assert session is not None
-        said: list[str] = []  # how the samples came about; nothing is wrong with them
-        if warmed is not None and not warmed.settled:
-            spent = sum(warmed.calls_ns) / 1e9
-            said.append(
-                f"the step had not settled when its warm-up ended after {len(warmed.calls_ns)} calls ({spent:.1f} s)"
-            )
+        remarks: tuple[str, ...] = ()
         if samples is None and session.worker_input is not None and not _disabled_by_user(self._item.config):
             samples = time_steps(step)
-            said.append("timed by perfsuite, because pytest-benchmark does not time under pytest-xdist")
+            remarks = ("timed by perfsuite, because pytest-benchmark does not time under pytest-xdist",)
         elif samples is None:
-            said.append("pytest-benchmark is disabled: there are no timed samples, and no overhead of the passes")
+            remarks = ("pytest-benchmark is disabled: there are no timed samples, and no overhead of the passes",)
         settings = Settings(
             passes=marker.passes or session.settings.passes,
             steps=marker.steps or session.settings.steps,
             backend=marker.backend,
         )
-        timelines: list[Timeline] = []
-        profile = capture_profile(step, self._recorder, settings, samples, self._show, timelines.append)
-        found = (loss_note(result), threads_note(threads, thread_count()))
-        warned = (*filter(None, found), *profile.notes)
-        for note in warned:
+        name = marker.name or self._item.nodeid
+        subject = Subject(name, step, self._recorder, model, marker.scale, marker.dtype, session.contended)
+        timed = Timed(samples, result, warmed, threads, remarks)
+        recorded = profile_timed(subject, timed, settings, self._show)
+        for note in recorded.suspicions:
             self._item.warn(PerfsuiteWarning(f"perfsuite: {note}"))
-        profile = dataclasses.replace(
-            profile,
-            name=marker.name or self._item.nodeid,
-            scale=marker.scale,
-            dtype=marker.dtype or infer_dtype(model),
-            contended=session.contended,
-            notes=(*said, *warned),
-        )
-        return profile, timelines[0] if timelines else None
+        return recorded.profile, recorded.timeline
 
     def _show(self, stage: str | None) -> None:
         if self._session is not None:

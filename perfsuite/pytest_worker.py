@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
-import signal
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 
 from perfsuite import __version__
+from perfsuite.capture.lifetime import end_with_parent
 from perfsuite.capture.phases import PhaseRecorder
 from perfsuite.capture.preload import preload
 from perfsuite.capture.seeding import seed
@@ -28,8 +27,6 @@ from perfsuite.protocol import PROTOCOL, Channel, ClosedError, ProtocolError
 from perfsuite.pytest_settings import MarkerSettings, read_marker
 from perfsuite.records import FORMAT
 
-#: The name of Linux's prctl(2) for: send me this signal when my parent dies.
-_PR_SET_PDEATHSIG = 1
 #: Markers of pytest-timeout, pytest-rerunfailures and flaky.
 _DISTURBING = ("timeout", "flaky")
 
@@ -45,7 +42,7 @@ class WorkerSession:
         self._errors: list[dict[str, str]] = []
         self._ended: dict[str, Any] = {}
         self._skipped = False
-        _die_with_parent()
+        end_with_parent()
         self._channel.send("hello", protocol=PROTOCOL, perfsuite=__version__, records=FORMAT)
 
     # --- pytest's hooks ----------------------------------------------------------------------------
@@ -253,10 +250,3 @@ def _rss_bytes() -> int:
     import psutil
 
     return int(psutil.Process().memory_info().rss)
-
-
-def _die_with_parent() -> None:
-    """Let the kernel end this process should the gate be killed while a step runs that never ends."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if hasattr(libc, "prctl"):
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

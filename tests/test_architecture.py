@@ -16,12 +16,14 @@ FLOORS = {
     "records": 0, "codec": 0, "errors": 0, "stats": 0, "ceilings": 0, "timeline": 0, "units": 0, "passes": 0,
     "sequential": 0, "strays": 0,
     "protocol": 1, "doctor": 1,
-    "onednn": 1, "benchdnn": 1, "flops": 1, "store": 1, "environment": 1, "quiet": 1,
+    "onednn": 1, "benchdnn": 1, "flops": 1, "store": 1, "environment": 1, "quiet": 1, "changes": 1,
     "analyse": 2, "capture": 2,
     "gate": 3,
+    "history": 3,
     "present": 4,
     "pytest_settings": 5, "pytest_plugin": 5, "pytest_session": 5, "pytest_profiled": 5, "cli": 5,
     "pytest_worker": 5, "pytest_compare": 5,
+    "asv_plugin": 5, "asv_site": 5,
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

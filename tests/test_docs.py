@@ -105,16 +105,22 @@ def words(line: str) -> list[str]:
     return found[1:] if found[:1] == ["perfsuite"] else []
 
 
+def is_any(word: str) -> bool:
+    """`perfsuite COMMAND` and `perfsuite …` stand for any command."""
+    return word.startswith(("-", "…")) or word.isupper()
+
+
 def check(line: str, given: list[str]) -> None:
-    """Let click's own parser read a command, without running it."""
-    name, *arguments = given
-    context = click.Context(main, info_name="perfsuite")
-    assert name in main.commands, (
-        f"{line!r}: there is no command {name!r}, only {', '.join(main.list_commands(context))}"
-    )
-    command = main.commands[name]
-    inner = click.Context(command, info_name=name, parent=context)
-    values, _, _ = command.make_parser(inner).parse_args(list(arguments))
+    """Let click's own parser read a command, or one of a family, without running it."""
+    command, arguments = main, list(given)
+    inner = click.Context(command, info_name="perfsuite")
+    while isinstance(command, click.Group) and arguments and not is_any(arguments[0]):
+        name = arguments.pop(0)
+        known = ", ".join(command.list_commands(inner))
+        assert name in command.commands, f"{line!r}: there is no command {name!r}, only {known}"
+        command = command.commands[name]
+        inner = click.Context(command, info_name=name, parent=inner)
+    values, _, _ = command.make_parser(inner).parse_args(arguments)
     for parameter in command.params:
         value = values.get(parameter.name)
         if isinstance(value, str) and not value.isupper() and isinstance(parameter, click.Option):
@@ -152,8 +158,7 @@ def test_every_page_is_in_the_map_of_the_readme():
 def test_commands_and_their_options_exist(page):
     for line in commands(page):
         given = words(line)
-        # `perfsuite COMMAND` and `perfsuite …` stand for any command.
-        if given and not given[0].startswith(("-", "…")) and not given[0].isupper():
+        if given and not is_any(given[0]):
             try:
                 check(line, given)
             except click.UsageError as error:
@@ -170,6 +175,8 @@ def test_commands_and_their_options_exist(page):
         "perfsuite show --top",
         "perfsuite show --top none",
         "X=1 perfsuite diff a b --worklode c | head",
+        "perfsuite history nightlie",
+        "perfsuite history bisect lstm --god a --bad b",
     ],
 )
 def test_a_command_that_does_not_exist_is_noticed(line):
@@ -178,8 +185,12 @@ def test_a_command_that_does_not_exist_is_noticed(line):
 
 
 def test_every_command_is_shown_in_some_page():
-    shown = {given[0] for page in PAGES for line in commands(page) if (given := words(line))}
-    assert set(main.commands) <= shown
+    shown = {tuple(given[:2]) for page in PAGES for line in commands(page) if (given := words(line))}
+    assert set(main.commands) <= {name for name, *_ in shown}
+    families = {name: one for name, one in main.commands.items() if isinstance(one, click.Group)}
+    assert families
+    for family, group in families.items():
+        assert {(family, name) for name in group.commands} <= shown
 
 
 def registered() -> set[str]:
@@ -252,6 +263,18 @@ def test_exit_codes_are_those_of_the_code():
     assert f"| {FAULT} | every command |" in page
     assert f"| {PerfsuiteError.exit_code} | `gate` |" in page
     assert f"| {launch._NOT_EXECUTABLE}, {launch._NOT_FOUND} | `launch` |" in page
+
+
+def test_exit_codes_of_a_history_are_those_of_the_code():
+    from perfsuite.cli.history import _INCONCLUSIVE
+    from perfsuite.history.nightly import REGRESSED, UNMEASURED
+
+    every, nights = (DOCS / name for name in ("reference/exit-codes.md", "history/nightly.md"))
+    for code in (REGRESSED, PerfsuiteError.exit_code, UNMEASURED):
+        assert f"| {code} | `history nightly` |" in every.read_text()
+        assert f"| {code} | " in nights.read_text()
+    assert f"| {_INCONCLUSIVE} | `history bisect` |" in every.read_text()
+    assert f"with exit code {_INCONCLUSIVE}" in nights.read_text()
 
 
 class Resources(HTMLParser):

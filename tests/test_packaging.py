@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from perfsuite.present.history.assets import COPIES, copies
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -22,6 +24,12 @@ def wheel(tmp_path_factory):
     return found
 
 
+def files_of(page: str) -> set[Path]:
+    """What a page is made of beside code: style sheets, scripts, templates, copies of libraries with their licences."""
+    folder = ROOT / "perfsuite" / "present" / page
+    return {p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
+
+
 def test_the_wheel_holds_the_package_its_types_and_its_plugin_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -30,9 +38,10 @@ def test_the_wheel_holds_the_package_its_types_and_its_plugin_and_nothing_else(w
     assert "perfsuite/py.typed" in names
     assert {n.split("/")[0].split("-")[0] for n in names} == {"perfsuite"}
     modules = {str(p.relative_to(ROOT)) for p in (ROOT / "perfsuite").rglob("*.py")}
-    page = {p for p in (ROOT / "perfsuite/present/report").rglob("*") if p.suffix in (".css", ".js", ".j2")}
-    assert page
-    assert modules | {str(p.relative_to(ROOT)) for p in page} <= set(names)
+    pages = {kind: files_of(kind) for kind in ("report", "history")}
+    assert all({".css", ".js", ".j2"} <= {p.suffix for p in found} for found in pages.values())
+    assert {p.name for p in pages["history"]} >= {*COPIES.values(), "jquery.LICENSE.txt", "history.css", "asv.js"}
+    assert modules | {str(p.relative_to(ROOT)) for found in pages.values() for p in found} <= set(names)
     assert "[pytest11]\nperfsuite = perfsuite.pytest_plugin" in text
     assert "perfsuite = perfsuite.cli:main" in text
     assert any(n.endswith("LICENSE") for n in names)
@@ -63,3 +72,9 @@ def test_a_project_elsewhere_that_installs_the_wheel_can_use_it(wheel, tmp_path)
     report = [sys.executable, "-m", "perfsuite.cli", "report", "-o", "page.html"]
     subprocess.run(report, cwd=project, env=environment, capture_output=True, text=True, check=True)
     assert "test_mine.py::test_step" in (project / "page.html").read_text(encoding="utf-8")
+    # What asv's pages load is found there, too.
+    code = "from perfsuite.present.history.assets import copies; print(*(name for name, _ in copies()))"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == [name for name, _ in copies()]

@@ -125,6 +125,37 @@ def test_a_wrong_type_is_refused_and_its_place_named(path: tuple[Any, ...], valu
         from_json(Profile, data)
 
 
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    many: tuple[float, ...]
+    either: float | str | None = None
+
+
+@given(st.lists(st.floats(allow_nan=False)), st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.text())
+def test_any_number_survives_json(many: list[float], either: float | str | None) -> None:
+    numbers = Numbers(tuple(many), either)
+    text = json.dumps(to_json(numbers), allow_nan=False)
+    assert from_json(Numbers, json.loads(text)) == numbers
+
+
+def test_an_infinite_number_is_written_as_its_name() -> None:
+    infinite = float("inf")
+    assert to_json(Numbers((infinite, -infinite, 1.0))) == {"many": ["inf", "-inf", 1.0], "either": None}
+    for name in ("nan", "Infinity", "1.0", "inf "):
+        with pytest.raises(StoreError, match=r"Numbers\.many\[0\]: expected float, found"):
+            from_json(Numbers, {"many": [name]})
+    # A whole number is no infinite one.
+    with pytest.raises(StoreError, match=r"Profile\.steps: expected int, found \"inf\""):
+        from_json(Profile, {**through_json(a_profile()), "steps": "inf"})
+
+
+def test_of_several_types_another_one_is_refused() -> None:
+    assert from_json(Numbers, {"many": [], "either": 3}).either == 3
+    for value in (True, [], {}):
+        with pytest.raises(StoreError, match=r"Numbers\.either: expected float or str, found"):
+            from_json(Numbers, {"many": [], "either": value})
+
+
 scalars = st.none() | st.booleans() | st.floats() | st.text()
 
 

@@ -396,7 +396,7 @@ def test_what_cannot_be_shown_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
         render_report(looked_at())
     monkeypatch.undo()
     monkeypatch.setitem(
-        page_module._templates().globals, "environment_facts", lambda _: jinja2.StrictUndefined(name="nothing")
+        page_module.templates().globals, "environment_facts", lambda _: jinja2.StrictUndefined(name="nothing")
     )
     with pytest.raises(RenderError, match="nothing"):
         render_report(looked_at())

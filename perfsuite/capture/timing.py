@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from perfsuite.capture.children import await_children
 from perfsuite.capture.step import Step
 from perfsuite.records import Samples
 from perfsuite.stats import MEDIAN_INTERVAL_SAMPLES
@@ -29,22 +30,32 @@ class WarmUp:
 
     calls_ns: tuple[int, ...]
     settled: bool
+    #: Processes that this one had started and that still worked when it was over.
+    busy: tuple[str, ...] = ()
 
 
-def warm_up(step: Step, clock: Callable[[], int] = time.perf_counter_ns) -> WarmUp:
+def warm_up(
+    step: Step,
+    clock: Callable[[], int] = time.perf_counter_ns,
+    rest: Callable[[], tuple[str, ...]] = await_children,
+) -> WarmUp:
     """Call the step until its running minimum stops falling.
 
     The minimum, because on a busy machine single calls are slow for reasons of their own; it falls while
     caches, allocator, JIT kernels and thread pools are still filling, and then it does not.  The first call
     does not count against ``MAX_SECONDS``: it may compile for a minute and say nothing of the next.
+
+    After the first call it waits until the processes that this one has started come to rest (``rest``, see
+    :mod:`perfsuite.capture.children`).
     """
-    calls: list[int] = []
+    calls = [_timed(step, clock)]
+    busy = rest()
     while True:
         calls.append(_timed(step, clock))
         if len(calls) > WINDOW and min(calls[-WINDOW:]) >= (1 - SETTLED) * min(calls[:-WINDOW]):
-            return WarmUp(tuple(calls), settled=True)
+            return WarmUp(tuple(calls), True, busy)
         if len(calls) >= MAX_CALLS or sum(calls[1:]) > MAX_SECONDS * 1e9:
-            return WarmUp(tuple(calls), settled=False)
+            return WarmUp(tuple(calls), False, busy)
 
 
 def time_steps(

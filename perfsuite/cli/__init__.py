@@ -3,7 +3,21 @@
 A command imports what it needs when it runs: ``perfsuite list`` should answer at once.
 """
 
-from perfsuite.cli import advise, calibrate, diff, doctor, gate, launch, machine, parse, plot, report, runs, trace
+from perfsuite.cli import (
+    advise,
+    calibrate,
+    diff,
+    doctor,
+    gate,
+    history,
+    launch,
+    machine,
+    parse,
+    plot,
+    report,
+    runs,
+    trace,
+)
 from perfsuite.cli.face import main
 
 __all__ = [
@@ -12,6 +26,7 @@ __all__ = [
     "diff",
     "doctor",
     "gate",
+    "history",
     "launch",
     "machine",
     "main",

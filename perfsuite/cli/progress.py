@@ -57,8 +57,8 @@ class _Lines:
         self._last = time.monotonic()
 
     def __call__(self, text: str) -> None:
-        """Say what runs, if nothing has been said for long."""
-        if time.monotonic() - self._last >= _SILENCE_SECONDS:
+        """Say what runs, if nothing has been said for long.  Nothing, which clears a terminal's line, is not said."""
+        if text and time.monotonic() - self._last >= _SILENCE_SECONDS:
             self.milestone(text)
 
     def milestone(self, text: str) -> None:

@@ -42,7 +42,7 @@ ROWS = 30
 #: Rows of the ledger that a comparison lists.
 CHANGES = 15
 #: What templates and Matplotlib raise where a value is none that they can show; anything else is a mistake of ours.
-_FAILURES = (jinja2.TemplateError, ArithmeticError, ValueError)
+FAILURES = (jinja2.TemplateError, ArithmeticError, ValueError)
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -57,7 +57,7 @@ def render_report(report: Report, gate: GateResult | None = None) -> str:
     """
     try:
         return _rendered(report, gate)
-    except _FAILURES as error:
+    except FAILURES as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         raise RenderError(
             f"run {cells.clean(report.run.id)} cannot be made into a page ({cells.clean(what)[:300]}); "
@@ -70,7 +70,7 @@ def _rendered(report: Report, gate: GateResult | None) -> str:
         {"id": f"w{index}", "it": one, "drawings": draw(one, f"w{index}")} for index, one in enumerate(report.workloads)
     ]
     script = "\n".join(_static(f"static/{name}") for name in SCRIPTS)
-    page = _templates().get_template("page.html.j2")
+    page = templates().get_template("page.html.j2")
     return page.render(
         report=report,
         workloads=workloads,
@@ -101,7 +101,8 @@ def _static(name: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _templates() -> jinja2.Environment:
+def templates() -> jinja2.Environment:
+    """The report's templates, with the filters and functions that a page shows values by; other pages overlay it."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("perfsuite.present.report"),
         autoescape=True,
